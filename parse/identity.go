@@ -1,0 +1,78 @@
+package parse
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"strings"
+)
+
+// identityTag is the version of the identity's rule. It changes only if the rule does, and then every stored identity does too.
+const identityTag = "trtperf-identity-1"
+
+// measureWords tell the labels of throughputs and latencies. The list is part of the identity's rule and therefore frozen: it is
+// not the metric table, which grows.
+var measureWords = []string{"throughput", "goodput", "latency", "ttft", "tpot", "itl", "e2el"}
+
+// Identify returns a Result's identity: the hex SHA-256 over a version tag and, in the order of the block, every row whose
+// value is a number, as
+//
+//	<label in lower case, words separated by single blanks> TAB <canonical decimal of the value> LF
+//
+// It covers nothing else: no path, test id, host, time, job or container, so a measurement has one identity wherever it is
+// read from. Only a block without any non-zero throughput or latency, which every dead client prints alike, also covers the test
+// id's text between the brackets, the server's and client's index and the number of the block.
+func Identify(r *Result) string {
+	h := sha256.New()
+	io.WriteString(h, identityTag+"\n")
+	measured := false
+	for _, row := range r.Rows {
+		value, canonical, ok := row.Number()
+		if !ok {
+			continue
+		}
+		label := strings.Join(strings.Fields(strings.ToLower(row.Label)), " ")
+		fmt.Fprintf(h, "%s\t%s\n", label, canonical)
+		if value != 0 && containsAny(label, measureWords) {
+			measured = true
+		}
+	}
+	if !measured {
+		fmt.Fprintf(h, "test\t%s\nserver\t%s\nclient\t%s\nblock\t%d\n",
+			r.TestID.ID+r.TestID.Suffix, indexText(r.Server.Index), indexText(r.Client.Index), r.Source.Block)
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// IsIdentity reports whether s has the form of an identity.
+func IsIdentity(s string) bool {
+	if len(s) != 2*sha256.Size {
+		return false
+	}
+	return strings.Trim(s, "0123456789abcdef") == ""
+}
+
+// Number reads the row's value; a value that may be cut off is no number.
+func (r Row) Number() (value float64, canonical string, ok bool) {
+	if r.Cut {
+		return 0, "", false
+	}
+	return ParseNumber(r.Text)
+}
+
+func indexText(i *int) string {
+	if i == nil {
+		return "-"
+	}
+	return fmt.Sprint(*i)
+}
+
+func containsAny(s string, words []string) bool {
+	for _, w := range words {
+		if strings.Contains(s, w) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,102 @@
+package parse
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+)
+
+// Outcome is what became of one Result's delivery to one target.
+type Outcome string
+
+const (
+	Stored   Outcome = "stored"   // written, or changed in the store
+	Present  Outcome = "present"  // there already, unchanged
+	Refused  Outcome = "refused"  // the store will not take it; the reason says why
+	Owed     Outcome = "owed"     // kept to be sent later
+	Withheld Outcome = "withheld" // not sent, because its test id or its status says so
+)
+
+// Delivery is the outcome for one Result and one target.
+type Delivery struct {
+	Target  string  `json:"target"`
+	ID      string  `json:"id"`
+	Outcome Outcome `json:"outcome"`
+	Reason  string  `json:"reason,omitempty"`
+}
+
+// Tally counts deliveries to one target.
+type Tally struct {
+	Stored   int `json:"stored"`
+	Present  int `json:"present"`
+	Refused  int `json:"refused"`
+	Owed     int `json:"owed"`
+	Withheld int `json:"withheld"`
+}
+
+// Total returns the number of deliveries counted.
+func (t Tally) Total() int { return t.Stored + t.Present + t.Refused + t.Owed + t.Withheld }
+
+// Add counts one outcome.
+func (t *Tally) Add(o Outcome) {
+	switch o {
+	case Stored:
+		t.Stored++
+	case Present:
+		t.Present++
+	case Refused:
+		t.Refused++
+	case Owed:
+		t.Owed++
+	case Withheld:
+		t.Withheld++
+	}
+}
+
+// InputCount counts inputs by what became of them.
+type InputCount struct {
+	Read    int `json:"read"`
+	Skipped int `json:"skipped"`
+	Failed  int `json:"failed"`
+}
+
+// ResultCount counts Results by status; a second reading of one is a duplicate and counts nowhere else.
+type ResultCount struct {
+	Valid     int `json:"valid"`
+	Failed    int `json:"failed"`
+	Duplicate int `json:"duplicate"`
+}
+
+// TestCount counts tests that failed, whether or not they have Results.
+type TestCount struct {
+	Failed int `json:"failed"`
+}
+
+// Ledger counts every input and every Result through every step.
+type Ledger struct {
+	Inputs  InputCount       `json:"inputs"`
+	Results ResultCount      `json:"results"`
+	Tests   TestCount        `json:"tests"`
+	Targets map[string]Tally `json:"targets,omitempty"`
+	// Conditions are all exit codes that hold, in ascending order, and Exit the one that the program ends with.
+	Conditions []int `json:"conditions"`
+	Exit       int   `json:"exit"`
+}
+
+// Balance returns an error if the counts do not add up: found is the number of inputs that were found, blocks the number of
+// Results that the readers gave, and owing the number of Results that were to be delivered to every target. A ledger that does
+// not balance is a fault of trtperf.
+func (l *Ledger) Balance(found, blocks, owing int) error {
+	if n := l.Inputs.Read + l.Inputs.Skipped + l.Inputs.Failed; n != found {
+		return fmt.Errorf("the ledger does not balance: %d inputs found, %d accounted for", found, n)
+	}
+	if n := l.Results.Valid + l.Results.Failed + l.Results.Duplicate; n != blocks {
+		return fmt.Errorf("the ledger does not balance: %d results read, %d accounted for", blocks, n)
+	}
+	for _, target := range slices.Sorted(maps.Keys(l.Targets)) {
+		if n := l.Targets[target].Total(); n != owing {
+			return fmt.Errorf("the ledger does not balance: %d results for %s, %d accounted for", owing, target, n)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,171 @@
+package parse
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Codes of the diagnostics that Measure gives.
+const (
+	NotANumber   = "not-a-number"  // a known metric's value is no number
+	NotMeasured  = "not-measured"  // the client prints a number that stands for "not measured"
+	UnknownLabel = "unknown-label" // no row of the metric table knows the label
+)
+
+// notStreaming is what TensorRT-LLM's client prints for TTFT where the answer was not streamed.
+const notStreaming = -1000
+
+// Measure fills in the Result's metrics and request counts from its rows and from behind, the rows that the harness appended
+// behind the block; it also sets the rows' Metric. Of two rows for one metric the first counts, as upstream's does. It returns what
+// could not be taken, without the file.
+//
+// Some numbers stand for "not measured" and become diagnostics: without streaming TensorRT-LLM's client prints a TTFT of
+// -1000.00 (and an ITL and a TPOT that mean nothing), and with one output token per request TPOT and ITL of 0.00.
+func (t *Table) Measure(r *Result, behind []Row) []Diagnostic {
+	var found []Diagnostic
+	r.Metrics = map[string]Value{}
+	take := func(row *Row, place Place) {
+		m := t.ByLabel(row.Label)
+		if m == nil || m.Place != place {
+			if !IsSetting(row.Label) {
+				found = append(found, Diagnostic{Severity: Info, Code: UnknownLabel, Line: row.Line, Label: row.Label,
+					Message: fmt.Sprintf("the metric table does not know the label %q (value %s)", row.Label, shown(row.Text))})
+			}
+			return
+		}
+		row.Metric = m.Name
+		value, _, ok := row.Number()
+		if !ok {
+			why := "is no number"
+			if row.Cut {
+				why = "may be cut off: the log ends there without a line end"
+			}
+			found = append(found, Diagnostic{Severity: Warning, Code: NotANumber, Line: row.Line,
+				Message: fmt.Sprintf("%s: %s %s", row.Label, shown(row.Text), why)})
+			return
+		}
+		if _, taken := r.Metrics[m.Name]; !taken {
+			r.Metrics[m.Name] = Value{Value: value, Text: row.Text, Unit: m.Unit, Line: row.Line}
+		}
+	}
+	for i := range r.Rows {
+		take(&r.Rows[i], InBlock)
+	}
+	for i := range behind {
+		take(&behind[i], BehindBlock)
+	}
+	r.Requests.Total = count(r.Metrics["total_requests"])
+	r.Requests.Successful = count(r.Metrics["successful_requests"])
+	r.Requests.Failed = count(r.Metrics["failed_requests"])
+	return append(found, dropNotMeasured(r)...)
+}
+
+// dropNotMeasured removes the metrics whose numbers stand for "not measured".
+func dropNotMeasured(r *Result) []Diagnostic {
+	var found []Diagnostic
+	drop := func(why string, families ...string) {
+		for _, row := range r.Rows {
+			_, family, _ := strings.Cut(row.Metric, "_")
+			if _, taken := r.Metrics[row.Metric]; taken && slices.Contains(families, family) {
+				delete(r.Metrics, row.Metric)
+				found = append(found, Diagnostic{Severity: Warning, Code: NotMeasured, Line: row.Line,
+					Message: fmt.Sprintf("%s: %s is not a measurement: %s", row.Label, row.Text, why)})
+			}
+		}
+	}
+	if v, ok := r.Metrics["mean_ttft"]; ok && v.Value == notStreaming {
+		drop("the client did not stream", "ttft", "itl", "tpot")
+	}
+	generated, ok := r.Metrics["total_generated_tokens"]
+	if ok && r.Requests.Successful != nil && *r.Requests.Successful > 0 && generated.Value == float64(*r.Requests.Successful) {
+		for _, family := range []string{"tpot", "itl"} {
+			if v, ok := r.Metrics["mean_"+family]; ok && v.Value == 0 {
+				drop("each request generated one token", family)
+			}
+		}
+	}
+	return found
+}
+
+// count returns a value that is a whole number not below zero, else nil.
+func count(v Value) *int64 {
+	n, err := strconv.ParseInt(v.Text, 10, 64)
+	if err != nil || n < 0 {
+		return nil
+	}
+	return &n
+}
+
+// shown quotes a value for a message, cut to a readable length.
+func shown(text string) string {
+	const most = 60
+	if len(text) > most {
+		return strconv.Quote(text[:most]) + "…"
+	}
+	return strconv.Quote(text)
+}
+
+// ConcurrencySetting returns the greatest number of requests in flight as the block repeats it, or nil.
+func (r *Result) ConcurrencySetting() *int {
+	for _, row := range r.Rows {
+		if slices.Contains(concurrencySettings, row.Label) {
+			if n, err := strconv.Atoi(row.Text); err == nil && n > 0 {
+				return &n
+			}
+		}
+	}
+	return nil
+}
+
+// Judge adds the reasons that the block itself gives against its numbers. It is called after Measure. Banner says that the
+// client's failure banner stands in the block, truncated that the log ends in it.
+func Judge(t *Table, r *Result, banner, truncated bool) {
+	r.Status = Valid
+	q := r.Requests
+	if q.Failed != nil && *q.Failed > 0 {
+		r.Fail(FailedRequests, fmt.Sprintf("%d requests failed", *q.Failed))
+	} else if banner {
+		r.Fail(FailedRequests, "the client printed its failure banner")
+	}
+	if asked := q.asked(); asked != nil && q.Successful != nil {
+		lost := *asked - *q.Successful
+		if q.Failed != nil {
+			lost -= *q.Failed
+		}
+		if lost > 0 {
+			r.Fail(LostRequests, fmt.Sprintf("%d prompts were asked for, %d requests succeeded", *asked, *q.Successful))
+		}
+	}
+	if truncated {
+		r.Fail(Truncated, "the log ends before the block's closing rule")
+	}
+	measured, nonZero := false, false
+	for name, v := range r.Metrics {
+		m := t.ByName(name)
+		if m.Kind == Throughput || m.Kind == Latency || m.Custom {
+			measured = true
+			nonZero = nonZero || v.Value != 0
+		}
+	}
+	switch {
+	case !measured:
+		r.Fail(NoMetrics, "the block holds no throughput and no latency that is a number")
+	case !nonZero:
+		r.Fail(AllZero, "every throughput and latency is zero")
+	}
+	for _, name := range []string{"total_generated_tokens", "total_retokenized_tokens"} {
+		if v, ok := r.Metrics[name]; ok && v.Value == 0 {
+			r.Fail(NothingGenerated, fmt.Sprintf("the servers returned no tokens (%s is 0)", t.ByName(name).Labels[0]))
+		}
+	}
+}
+
+// asked returns the number of prompts asked for: what the client was told, else the block's own total.
+func (q Requests) asked() *int64 {
+	if q.Asked != nil {
+		return q.Asked
+	}
+	return q.Total
+}

@@ -1,0 +1,96 @@
+package parse
+
+import (
+	"math"
+	"strconv"
+	"strings"
+)
+
+// maxDigits bounds the digits of a canonical decimal, so that a hostile exponent cannot fill memory. A float64 needs at most
+// 309 digits before its point and 1074 behind it.
+const maxDigits = 1400
+
+// ParseNumber reads a printed number by its whole text:
+//
+//	[+-] digits [. digits] [e [+-] digits]
+//
+// It returns the float64 and the canonical decimal: no sign on zero, no exponent, no leading or trailing zeros, so that "5.50",
+// "5.5" and "55e-1" agree. Anything else ("nan", "xxx", "20/20", "---", "2,352", "2...") is no number, and neither is a
+// number that no float64 can hold.
+func ParseNumber(text string) (value float64, canonical string, ok bool) {
+	rest := text
+	negative := strings.HasPrefix(rest, "-")
+	if negative || strings.HasPrefix(rest, "+") {
+		rest = rest[1:]
+	}
+	whole, rest := digits(rest)
+	if whole == "" {
+		return 0, "", false
+	}
+	var fraction string
+	if strings.HasPrefix(rest, ".") {
+		if fraction, rest = digits(rest[1:]); fraction == "" {
+			return 0, "", false
+		}
+	}
+	exponent := 0
+	if rest != "" {
+		if rest[0] != 'e' && rest[0] != 'E' {
+			return 0, "", false
+		}
+		sign, power := 1, rest[1:]
+		if strings.HasPrefix(power, "-") || strings.HasPrefix(power, "+") {
+			if power[0] == '-' {
+				sign = -1
+			}
+			power = power[1:]
+		}
+		number, tail := digits(power)
+		if number == "" || tail != "" {
+			return 0, "", false
+		}
+		n, err := strconv.Atoi(number)
+		if err != nil || n > maxDigits {
+			return 0, "", false
+		}
+		exponent = sign * n
+	}
+	if len(whole)+len(fraction) > maxDigits {
+		return 0, "", false
+	}
+	value, err := strconv.ParseFloat(text, 64)
+	if err != nil || math.IsInf(value, 0) {
+		return 0, "", false
+	}
+	return value, canonicalDecimal(negative, whole, fraction, exponent), true
+}
+
+// digits splits s behind its leading ASCII digits.
+func digits(s string) (string, string) {
+	n := 0
+	for n < len(s) && s[n] >= '0' && s[n] <= '9' {
+		n++
+	}
+	return s[:n], s[n:]
+}
+
+func canonicalDecimal(negative bool, whole, fraction string, exponent int) string {
+	all, point := whole+fraction, len(whole)+exponent
+	if point < 0 {
+		all, point = strings.Repeat("0", -point)+all, 0
+	}
+	if point > len(all) {
+		all += strings.Repeat("0", point-len(all))
+	}
+	head, tail := strings.TrimLeft(all[:point], "0"), strings.TrimRight(all[point:], "0")
+	if head == "" {
+		head = "0"
+	}
+	if tail != "" {
+		head += "." + tail
+	}
+	if negative && head != "0" {
+		head = "-" + head
+	}
+	return head
+}
