@@ -1,0 +1,43 @@
+package input
+
+import "bytes"
+
+// SniffLen is the number of bytes from a file's beginning that [Sniff] needs at most.
+const SniffLen = 8 << 10
+
+// magic are the beginnings of files that hold no text.
+var magic = []struct{ prefix, kind string }{
+	{"\x1f\x8b", "gzip archive"},
+	{"\x28\xb5\x2f\xfd", "zstd archive"},
+	{"\xfd7zXZ\x00", "xz archive"},
+	{"BZh", "bzip2 archive"},
+	{"PK\x03\x04", "zip archive"},
+	{"SQLite format 3\x00", "SQLite database"},
+	{"\x7fELF", "program"},
+	{"\x89PNG", "picture"},
+	{"\xff\xfe", "UTF-16 text"},
+	{"\xfe\xff", "UTF-16 text"},
+}
+
+// Sniff says what a file that is no text holds, judging by its first bytes; it returns the empty text where they look like
+// text. A few control characters and NULs do not make a log binary.
+func Sniff(head []byte) string {
+	for _, m := range magic {
+		if bytes.HasPrefix(head, []byte(m.prefix)) {
+			return m.kind
+		}
+	}
+	if len(head) > 262 && string(head[257:262]) == "ustar" {
+		return "tar archive"
+	}
+	odd := 0
+	for _, c := range head {
+		if c < ' ' && c != '\n' && c != '\r' && c != '\t' && c != '\b' && c != '\f' && c != '\x1b' {
+			odd++
+		}
+	}
+	if odd*10 > len(head) {
+		return "binary data"
+	}
+	return ""
+}
