@@ -1,0 +1,119 @@
+package upload
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+
+	"github.com/trtperf/trtperf/parse"
+)
+
+// Order says that a Result is to go to a target.
+type Order struct {
+	ID string
+	// Withhold is why it is not sent after all; empty means that it is. A Result that the target has already is sent in any
+	// case, so that it is kept up to date.
+	Withhold string
+}
+
+// Outbox keeps what is owed to targets.
+type Outbox interface {
+	// Owed returns at most n Items that a target is owed, in the order of their identities, behind a given one.
+	Owed(ctx context.Context, target, behind string, n int) ([]Item, error)
+	// Settle notes a store's answers to items.
+	Settle(ctx context.Context, target string, items []Item, answers []Answer) error
+}
+
+// Policy says how long and how often a store is asked.
+type Policy struct {
+	// Deadline bounds the time that is spent on a batch that makes no headway.
+	Deadline time.Duration
+	// FirstPause is the pause before the second try; later ones grow to LongestPause, each with jitter.
+	FirstPause, LongestPause time.Duration
+	// Batch is the number of Results that are read from the outbox at once.
+	Batch int
+}
+
+// DefaultPolicy is that of the command line.
+func DefaultPolicy() Policy {
+	return Policy{Deadline: 30 * time.Second, FirstPause: 250 * time.Millisecond, LongestPause: 5 * time.Second, Batch: 2000}
+}
+
+// Deliver sends a store all that a target is owed, tells of each Result what became of it, and counts. What the store does not take
+// by the deadline stays owed. The error is one of ctx or of the outbox.
+func Deliver(ctx context.Context, box Outbox, target string, store Store, policy Policy, tell func(parse.Delivery)) (parse.Tally, error) {
+	var tally parse.Tally
+	behind := ""
+	for {
+		items, err := box.Owed(ctx, target, behind, policy.Batch)
+		if err != nil || len(items) == 0 {
+			return tally, err
+		}
+		behind = items[len(items)-1].Result.ID
+		gaveUp, err := deliver(ctx, box, target, store, policy, items, func(d parse.Delivery) {
+			tally.Add(d.Outcome)
+			tell(d)
+		})
+		if err != nil {
+			return tally, err
+		}
+		if gaveUp {
+			// A store that took nothing will take nothing more now: the rest stays owed without another wait.
+			policy.Deadline = 0
+		}
+	}
+}
+
+// deliver sends one batch until every item has an answer or the time is over. It reports whether the store took nothing of it.
+func deliver(ctx context.Context, box Outbox, target string, store Store, policy Policy, items []Item, tell func(parse.Delivery)) (bool, error) {
+	pauses := backoff.NewExponentialBackOff()
+	pauses.InitialInterval, pauses.MaxInterval = policy.FirstPause, policy.LongestPause
+	deadline := time.Now().Add(policy.Deadline)
+	tookNothing := true
+	for {
+		answers, err := store.Put(ctx, items)
+		if err != nil {
+			return false, err
+		}
+		if len(answers) != len(items) {
+			return false, fmt.Errorf("%s: %d answers for %d results: this is a fault of trtperf", target, len(answers), len(items))
+		}
+		if err := box.Settle(ctx, target, items, answers); err != nil {
+			return false, err
+		}
+		var again []Item
+		var why []Answer
+		pause := time.Duration(0)
+		for i, a := range answers {
+			if a.Outcome == parse.Owed {
+				again, why = append(again, items[i]), append(why, a)
+				pause = max(pause, a.RetryAfter)
+				continue
+			}
+			tookNothing = false
+			tell(parse.Delivery{Target: target, ID: items[i].Result.ID, Outcome: a.Outcome, Reason: a.Reason})
+		}
+		if len(again) == 0 {
+			return false, nil
+		}
+		if len(again) < len(items) { // headway
+			pauses.Reset()
+			deadline = time.Now().Add(policy.Deadline)
+		}
+		pause = max(pause, pauses.NextBackOff())
+		if time.Now().Add(pause).After(deadline) {
+			for i, item := range again {
+				tell(parse.Delivery{Target: target, ID: item.Result.ID, Outcome: parse.Owed, Reason: why[i].Reason})
+			}
+			return tookNothing, nil
+		}
+		items = again
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return false, ctx.Err()
+		}
+	}
+}

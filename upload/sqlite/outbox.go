@@ -1,0 +1,161 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"github.com/trtperf/trtperf/parse"
+	"github.com/trtperf/trtperf/upload"
+)
+
+// Owe notes for each Result that it is to be delivered to a target, or withheld with a reason. An entry that was withheld or refused
+// before is decided anew. It returns the deliveries that are withheld.
+func (db *DB) Owe(ctx context.Context, target string, orders []upload.Order) ([]parse.Delivery, error) {
+	var withheld []parse.Delivery
+	err := db.outbox(ctx, func(tx *sql.Tx) error {
+		for _, o := range orders {
+			var sent string
+			err := tx.QueryRowContext(ctx, "SELECT sent FROM outbox WHERE target = ? AND result = ?", target, o.ID).Scan(&sent)
+			if err != nil && !errors.Is(err, sql.ErrNoRows) {
+				return err
+			}
+			state, reason := string(parse.Owed), ""
+			// What a target has is kept up to date, whatever would withhold it now.
+			if o.Withhold != "" && sent == "" {
+				state, reason = string(parse.Withheld), o.Withhold
+				withheld = append(withheld, parse.Delivery{Target: target, ID: o.ID, Outcome: parse.Withheld, Reason: reason})
+			}
+			if _, err := tx.ExecContext(ctx, `
+				INSERT INTO outbox (target, result, state, reason, updated) VALUES (?, ?, ?, ?, ?)
+				ON CONFLICT (target, result) DO UPDATE SET state = excluded.state, reason = excluded.reason, updated = excluded.updated`,
+				target, o.ID, state, reason, timestamp()); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return withheld, err
+}
+
+func (db *DB) outbox(ctx context.Context, f func(*sql.Tx) error) error {
+	if err := db.write(ctx, f); err != nil {
+		return fmt.Errorf("outbox of %s: %w", db.path, err)
+	}
+	return nil
+}
+
+// Owed returns at most n Items that a target is owed, in the order of their identities, behind a given one.
+func (db *DB) Owed(ctx context.Context, target, behind string, n int) ([]upload.Item, error) {
+	rows, err := db.sql.QueryContext(ctx, `
+		SELECT r.document, o.sent <> '' FROM outbox o JOIN results r ON r.id = o.result
+		WHERE o.target = ? AND o.state = 'owed' AND o.result > ? ORDER BY o.result LIMIT ?`, target, behind, n)
+	if err != nil {
+		return nil, fmt.Errorf("outbox of %s: %w", db.path, err)
+	}
+	defer rows.Close()
+	var items []upload.Item
+	for rows.Next() {
+		var document []byte
+		var delivered bool
+		if err := rows.Scan(&document, &delivered); err != nil {
+			return nil, fmt.Errorf("outbox of %s: %w", db.path, err)
+		}
+		r, err := decode(document)
+		if err != nil {
+			return nil, fmt.Errorf("outbox of %s: %w", db.path, err)
+		}
+		items = append(items, upload.Item{Result: r, Delivered: delivered})
+	}
+	return items, rows.Err()
+}
+
+// Settle notes a store's answers.
+func (db *DB) Settle(ctx context.Context, target string, items []upload.Item, answers []upload.Answer) error {
+	return db.outbox(ctx, func(tx *sql.Tx) error {
+		for i, a := range answers {
+			state, sent := string(a.Outcome), ""
+			switch a.Outcome {
+			case parse.Stored, parse.Present:
+				state, sent = string(parse.Stored), content(items[i].Result)
+			}
+			// Where the Result has changed since it was sent, the newer state stays owed.
+			if _, err := tx.ExecContext(ctx, `
+				UPDATE outbox SET attempts = attempts + 1, reason = ?1, updated = ?2,
+					sent = CASE WHEN ?3 <> '' THEN ?3 ELSE sent END,
+					state = CASE WHEN ?3 <> '' AND ?3 <> (SELECT content FROM results WHERE id = result) THEN 'owed' ELSE ?4 END
+				WHERE target = ?5 AND result = ?6`,
+				a.Reason, timestamp(), sent, state, target, items[i].Result.ID); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// Retry makes what a target refused owed again, and returns how many Results that are.
+func (db *DB) Retry(ctx context.Context, target string) (int, error) {
+	changed, err := db.sql.ExecContext(ctx, "UPDATE outbox SET state = 'owed', updated = ? WHERE target = ? AND state = 'refused'", timestamp(), target)
+	if err != nil {
+		return 0, fmt.Errorf("outbox of %s: %w", db.path, err)
+	}
+	n, err := changed.RowsAffected()
+	return int(n), err
+}
+
+// TargetStatus is what the outbox knows of one target.
+type TargetStatus struct {
+	Target                          string
+	Stored, Owed, Refused, Withheld int
+	// LastReason is the reason of the latest delivery that is owed or refused.
+	LastReason string
+}
+
+// Status returns the state of every target, ordered by name.
+func (db *DB) Status(ctx context.Context) ([]TargetStatus, error) {
+	rows, err := db.sql.QueryContext(ctx, `
+		SELECT target, sum(state = 'stored'), sum(state = 'owed'), sum(state = 'refused'), sum(state = 'withheld'),
+			coalesce((SELECT reason FROM outbox l WHERE l.target = o.target AND l.state IN ('owed', 'refused') AND l.reason <> ''
+				ORDER BY l.updated DESC LIMIT 1), '')
+		FROM outbox o GROUP BY target ORDER BY target`)
+	if err != nil {
+		return nil, fmt.Errorf("outbox of %s: %w", db.path, err)
+	}
+	defer rows.Close()
+	var all []TargetStatus
+	for rows.Next() {
+		var s TargetStatus
+		if err := rows.Scan(&s.Target, &s.Stored, &s.Owed, &s.Refused, &s.Withheld, &s.LastReason); err != nil {
+			return nil, err
+		}
+		all = append(all, s)
+	}
+	return all, rows.Err()
+}
+
+// Put makes the file a target: it merges Results as Commit does.
+func (db *DB) Put(ctx context.Context, items []upload.Item) ([]upload.Answer, error) {
+	results := make([]*parse.Result, len(items))
+	for i, item := range items {
+		results[i] = item.Result
+	}
+	answers := make([]upload.Answer, len(items))
+	committed, err := db.Commit(ctx, results)
+	for i := range answers {
+		switch {
+		case err != nil:
+			answers[i] = upload.Answer{Outcome: parse.Owed, Reason: err.Error()}
+		case committed[i].New || committed[i].Changed:
+			answers[i].Outcome = parse.Stored
+		default:
+			answers[i].Outcome = parse.Present
+		}
+	}
+	return answers, ctx.Err()
+}
+
+var (
+	_ upload.Store  = (*DB)(nil)
+	_ upload.Outbox = (*DB)(nil)
+)

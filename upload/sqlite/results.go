@@ -1,0 +1,238 @@
+package sqlite
+
+import (
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"github.com/trtperf/trtperf/parse"
+)
+
+// Committed is what became of one Result.
+type Committed struct {
+	// Result is the merged one: all that the store knows of the measurement.
+	Result *parse.Result
+	New    bool
+	// Changed says that the merged Result differs from what the store had.
+	Changed bool
+	// Known is the place that the store knew the Result from, where that is another one; nil otherwise.
+	Known *parse.Source
+	// Disagrees is the test that the store has for the Result, where this reading names another one; the reading is then not
+	// merged.
+	Disagrees parse.TestID
+}
+
+// Commit adds Results, in one transaction, and merges them with what is known. Nothing of it is in the file if it fails.
+func (db *DB) Commit(ctx context.Context, results []*parse.Result) ([]Committed, error) {
+	all := make([]Committed, len(results))
+	err := db.write(ctx, func(tx *sql.Tx) error {
+		for i, r := range results {
+			c, err := commit(ctx, tx, r)
+			if err != nil {
+				return fmt.Errorf("result %s from %s: %w", r.ID, r.Source.File, err)
+			}
+			all[i] = c
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("local store %s: nothing of this run was stored: %w", db.path, err)
+	}
+	return all, nil
+}
+
+func commit(ctx context.Context, tx *sql.Tx, r *parse.Result) (Committed, error) {
+	old, err := load(ctx, tx, r.ID)
+	if err != nil {
+		return Committed{}, err
+	}
+	if old == nil {
+		if err := save(ctx, tx, r, true); err != nil {
+			return Committed{}, err
+		}
+		return Committed{Result: r, New: true}, addPlaces(ctx, tx, r.ID, places(r))
+	}
+	known, err := knownPlaces(ctx, tx, r.ID)
+	if err != nil {
+		return Committed{}, err
+	}
+	var unknown []parse.Source
+	for _, s := range places(r) {
+		if !known[place(s)] {
+			unknown = append(unknown, s)
+		}
+	}
+	c := Committed{Result: old}
+	if len(unknown) > 0 {
+		c.Known = &old.Source
+	}
+	if !old.TestID.IsZero() && !r.TestID.IsZero() && !old.TestID.SameTest(r.TestID) {
+		c.Disagrees = old.TestID
+		return c, addPlaces(ctx, tx, r.ID, unknown)
+	}
+	read := *r
+	read.Source, read.AlsoIn = old.Source, unknown
+	c.Result = parse.Merge(old, &read)
+	c.Changed = content(old) != content(c.Result)
+	if c.Changed || len(unknown) > 0 {
+		if err := save(ctx, tx, c.Result, false); err != nil {
+			return c, err
+		}
+	}
+	return c, addPlaces(ctx, tx, r.ID, unknown)
+}
+
+// places are all places that a Result was read from.
+func places(r *parse.Result) []parse.Source {
+	return append([]parse.Source{r.Source}, r.AlsoIn...)
+}
+
+// place names a place so that the same one has the same name whatever directory a command ran in.
+func place(s parse.Source) string {
+	file := s.File
+	if abs, err := filepath.Abs(file); err == nil && file != "-" {
+		file = abs
+	}
+	return fmt.Sprintf("%s\x1f%s\x1f%s\x1f%d", file, s.Member, s.Testcase, s.Block)
+}
+
+func knownPlaces(ctx context.Context, tx *sql.Tx, id string) (map[string]bool, error) {
+	rows, err := tx.QueryContext(ctx, "SELECT place FROM sources WHERE result = ?", id)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	known := map[string]bool{}
+	for rows.Next() {
+		var at string
+		if err := rows.Scan(&at); err != nil {
+			return nil, err
+		}
+		known[at] = true
+	}
+	return known, rows.Err()
+}
+
+func addPlaces(ctx context.Context, tx *sql.Tx, id string, places []parse.Source) error {
+	for _, s := range places {
+		text, err := json.Marshal(s)
+		if err != nil {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, "INSERT OR IGNORE INTO sources (result, place, source) VALUES (?, ?, ?)", id, place(s), text); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// load returns a stored Result, or nil.
+func load(ctx context.Context, tx *sql.Tx, id string) (*parse.Result, error) {
+	var document []byte
+	err := tx.QueryRowContext(ctx, "SELECT document FROM results WHERE id = ?", id).Scan(&document)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return decode(document)
+}
+
+func decode(document []byte) (*parse.Result, error) {
+	r := &parse.Result{}
+	if err := json.Unmarshal(document, r); err != nil {
+		return nil, fmt.Errorf("the stored document is damaged: %w", err)
+	}
+	return r, nil
+}
+
+// content is a hash over what targets are told of a Result: all but the further places where it was found.
+func content(r *parse.Result) string {
+	told := *r
+	told.AlsoIn = nil
+	text, err := json.Marshal(&told)
+	if err != nil {
+		panic(err) // a Result holds nothing that JSON has no form for
+	}
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:])
+}
+
+// save writes a Result. What targets had of an earlier state of it they are owed again.
+func save(ctx context.Context, tx *sql.Tx, r *parse.Result, isNew bool) error {
+	document, err := json.Marshal(r)
+	if err != nil {
+		return err
+	}
+	now, hash := timestamp(), content(r)
+	if _, err := tx.ExecContext(ctx, `
+		INSERT INTO results (id, test_id, mode, network, server, client, concurrency, status, document, content, first_seen, updated)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+		ON CONFLICT (id) DO UPDATE SET test_id = excluded.test_id, mode = excluded.mode, network = excluded.network,
+			server = excluded.server, client = excluded.client, concurrency = excluded.concurrency, status = excluded.status,
+			document = excluded.document, content = excluded.content, updated = excluded.updated`,
+		r.ID, r.TestID.String(), string(r.Mode), r.Labels.Network, r.Server.Name, r.Client.Name, r.Client.Concurrency, string(r.Status),
+		document, hash, now, now); err != nil {
+		return err
+	}
+	if !isNew {
+		if _, err := tx.ExecContext(ctx, "DELETE FROM metrics WHERE result = ?", r.ID); err != nil {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, "UPDATE outbox SET state = 'owed', updated = ? WHERE result = ? AND state = 'stored' AND sent <> ?",
+			now, r.ID, hash); err != nil {
+			return err
+		}
+	}
+	for name, v := range r.Metrics {
+		if _, err := tx.ExecContext(ctx, "INSERT INTO metrics (result, name, value, text, unit) VALUES (?, ?, ?, ?, ?)",
+			r.ID, name, v.Value, v.Text, v.Unit); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func timestamp() string { return time.Now().UTC().Format(time.RFC3339Nano) }
+
+// Filter chooses stored Results; its zero fields choose all.
+type Filter struct {
+	// Test is a part of the test id.
+	Test   string
+	Status parse.Status
+	// ID is the beginning of an identity.
+	ID string
+}
+
+// Results calls yield for the stored Results, ordered by test, server, client and identity.
+func (db *DB) Results(ctx context.Context, f Filter, yield func(*parse.Result) error) error {
+	rows, err := db.sql.QueryContext(ctx, `
+		SELECT document FROM results
+		WHERE instr(test_id, ?1) > 0 AND (?2 = '' OR status = ?2) AND substr(id, 1, length(?3)) = ?3
+		ORDER BY test_id, server, client, concurrency, id`, f.Test, string(f.Status), f.ID)
+	if err != nil {
+		return fmt.Errorf("local store %s: %w", db.path, err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var document []byte
+		if err := rows.Scan(&document); err != nil {
+			return fmt.Errorf("local store %s: %w", db.path, err)
+		}
+		r, err := decode(document)
+		if err != nil {
+			return fmt.Errorf("local store %s: %w", db.path, err)
+		}
+		if err := yield(r); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
