@@ -60,11 +60,18 @@ type InputCount struct {
 	Failed  int `json:"failed"`
 }
 
-// ResultCount counts Results by status; a second reading of one is a duplicate and counts nowhere else.
+// ResultCount counts the blocks that were read by what became of them.
 type ResultCount struct {
-	Valid     int `json:"valid"`
-	Failed    int `json:"failed"`
+	// Blocks is the number of blocks in all inputs, the sum of the next four.
+	Blocks int `json:"blocks"`
+	Valid  int `json:"valid"`
+	Failed int `json:"failed"`
+	// Duplicate counts the further places of Results that Valid or Failed count already.
 	Duplicate int `json:"duplicate"`
+	// Stray counts blocks that belong to no Result; a diagnostic tells of each.
+	Stray int `json:"stray"`
+	// Known is how many of the valid and failed ones the local store knew from another place.
+	Known int `json:"known"`
 }
 
 // TestCount counts tests that failed, whether or not they have Results.
@@ -83,15 +90,14 @@ type Ledger struct {
 	Exit       int   `json:"exit"`
 }
 
-// Balance returns an error if the counts do not add up: found is the number of inputs that were found, blocks the number of
-// Results that the readers gave, and owing the number of Results that were to be delivered to every target. A ledger that does
-// not balance is a fault of trtperf.
-func (l *Ledger) Balance(found, blocks, owing int) error {
+// Balance returns an error if the counts do not add up: found is the number of inputs that were found, and owing the number of
+// Results that were to be delivered to every target. A ledger that does not balance is a fault of trtperf.
+func (l *Ledger) Balance(found, owing int) error {
 	if n := l.Inputs.Read + l.Inputs.Skipped + l.Inputs.Failed; n != found {
 		return fmt.Errorf("the ledger does not balance: %d inputs found, %d accounted for", found, n)
 	}
-	if n := l.Results.Valid + l.Results.Failed + l.Results.Duplicate; n != blocks {
-		return fmt.Errorf("the ledger does not balance: %d results read, %d accounted for", blocks, n)
+	if n := l.Results.Valid + l.Results.Failed + l.Results.Duplicate + l.Results.Stray; n != l.Results.Blocks {
+		return fmt.Errorf("the ledger does not balance: %d blocks read, %d accounted for", l.Results.Blocks, n)
 	}
 	for _, target := range slices.Sorted(maps.Keys(l.Targets)) {
 		if n := l.Targets[target].Total(); n != owing {

@@ -211,3 +211,6 @@ var concurrencySettings = []string{"Max request concurrency", "Max reqeuest conc
 
 // IsSetting reports whether a label belongs to a line that repeats a setting.
 func IsSetting(label string) bool { return slices.Contains(settings, label) }
+
+// Settings lists the labels of lines that repeat a setting.
+func Settings() []string { return slices.Clone(settings) }

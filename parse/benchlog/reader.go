@@ -1,0 +1,130 @@
+package benchlog
+
+import (
+	"bytes"
+	"io"
+)
+
+const (
+	// chunk is how much is read at a time.
+	chunk = 1 << 20
+	// longest is the most of a line that is looked at as one.
+	longest = 1 << 20
+)
+
+// line is a line of the log, or a part of one that is too long.
+type line struct {
+	text   []byte // without its end; valid until the next one is asked for
+	number int
+	// last says that the log ends behind it without a line end.
+	last bool
+	// part says that it is a part of a line longer than is looked at as one.
+	part bool
+}
+
+// lines cuts a log into lines.
+type lines struct {
+	in     *unsplitter
+	finder *finder
+	buf    []byte
+	pos    int // the next line begins here
+	end    int // buf[:end] holds text
+	base   int64
+	number int // of the line at pos
+	inside bool
+	eof    bool
+	err    error
+}
+
+func newLines(r io.Reader) *lines {
+	return &lines{in: &unsplitter{r: r}, finder: newFinder(landmarks), buf: make([]byte, longest+chunk+8<<10), number: 1}
+}
+
+// fill reads more text behind what is there. It is false at the end.
+func (l *lines) fill() bool {
+	if l.eof {
+		return false
+	}
+	if l.pos > 0 {
+		copy(l.buf, l.buf[l.pos:l.end])
+		l.base += int64(l.pos)
+		l.end -= l.pos
+		l.pos = 0
+	}
+	n, err := l.in.Read(l.buf[l.end:])
+	l.end += n
+	if err != nil {
+		l.eof = true
+		if err != io.EOF {
+			l.err = err
+		}
+	}
+	return true
+}
+
+// next returns the next line. Unless all are wanted, it passes over lines without a landmark.
+func (l *lines) next(all bool) (line, bool) {
+	for {
+		if !all && !l.inside {
+			l.skip()
+		}
+		text := l.buf[l.pos:l.end]
+		n := bytes.IndexByte(text, '\n')
+		switch {
+		case n >= 0:
+			at := line{text: text[:n], number: l.number, part: l.inside}
+			l.number++
+			l.inside = false
+			l.advance(n + 1)
+			return at, true
+		case len(text) > longest:
+			at := line{text: text[:cut(text[:longest])], number: l.number, part: true}
+			l.inside = true
+			l.advance(len(at.text))
+			return at, true
+		case l.fill():
+		case len(text) > 0:
+			l.advance(len(text))
+			return line{text: text, number: l.number, last: true, part: l.inside}, true
+		default:
+			return line{}, false
+		}
+	}
+}
+
+// advance moves to the text behind n bytes, and counts the line feeds that the unsplitter has dropped.
+func (l *lines) advance(n int) {
+	l.pos += n
+	l.number += l.in.lines(l.base + int64(l.pos))
+}
+
+// skip moves to the beginning of the next line with a landmark, as far as what is buffered shows.
+func (l *lines) skip() {
+	text := l.buf[l.pos:l.end]
+	stop := len(text)
+	if i := l.finder.find(text, 0); i >= 0 {
+		stop = i
+	}
+	// A line's beginning is kept: its landmark may lie behind what is buffered.
+	begin := bytes.LastIndexByte(text[:stop], '\n') + 1
+	l.number += bytes.Count(text[:begin], []byte{'\n'})
+	l.advance(begin)
+}
+
+// cut returns where a line that is too long is parted: behind a carriage return, else before a rule, else behind a blank.
+func cut(text []byte) int {
+	tail := len(text) - 4096
+	if i := bytes.LastIndexByte(text, '\r'); i > 0 {
+		return i + 1
+	}
+	if i := bytes.LastIndex(text[tail:], []byte(returnSign)); i > 0 {
+		return tail + i
+	}
+	if i := bytes.Index(text[tail:], []byte("====")); i > 0 {
+		return tail + i
+	}
+	if i := bytes.LastIndexByte(text[tail:], ' '); i > 0 {
+		return tail + i
+	}
+	return len(text)
+}

@@ -1,0 +1,219 @@
+package benchlog
+
+import (
+	"bytes"
+	"regexp"
+	"strings"
+
+	"github.com/trtperf/trtperf/parse"
+)
+
+const blanks = " \t"
+
+// escape is a terminal's control sequence: colours and cursor movements, titles, and others of two bytes.
+var escape = regexp.MustCompile(`\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[()][0-9A-Za-z]|[@-Z\\^_=>78])`)
+
+// clean drops what a terminal does not show, and makes other blanks plain ones.
+func clean(text []byte) []byte {
+	if bytes.IndexByte(text, 0x1b) >= 0 {
+		text = escape.ReplaceAll(text, nil)
+	}
+	if bytes.IndexByte(text, 0) >= 0 {
+		text = bytes.ReplaceAll(text, []byte{0}, nil)
+	}
+	if bytes.Contains(text, []byte("\u00a0")) {
+		text = bytes.ReplaceAll(text, []byte("\u00a0"), []byte(" "))
+	}
+	return bytes.TrimPrefix(text, []byte("\ufeff"))
+}
+
+// splitRow reads a line by the rule for rows.
+func splitRow(line []byte) (label, value string, ok bool) {
+	line = bytes.Trim(line, blanks)
+	colon := rowColon(line)
+	if colon < 0 {
+		return "", "", false
+	}
+	name := bytes.TrimRight(line[:colon], blanks)
+	if len(name) == 0 || name[0] == '|' || gap(name) >= 0 {
+		return "", "", false
+	}
+	content := bytes.TrimLeft(line[colon+1:], blanks)
+	if i := gap(content); i >= 0 {
+		content = content[:i]
+	}
+	if len(content) == 0 || notRow.Match(line) {
+		return "", "", false
+	}
+	return text(name), text(content), true
+}
+
+// rowColon returns the place of the first colon that a blank or the end follows, or -1.
+func rowColon(line []byte) int {
+	for i := 0; ; i++ {
+		n := bytes.IndexByte(line[i:], ':')
+		if n < 0 {
+			return -1
+		}
+		i += n
+		if i+1 == len(line) || line[i+1] == ' ' || line[i+1] == '\t' {
+			return i
+		}
+	}
+}
+
+// gap returns where the first two blanks in a row, or the first tab, stand, or -1.
+func gap(b []byte) int {
+	for i, c := range b {
+		if c == '\t' || c == ' ' && i+1 < len(b) && (b[i+1] == ' ' || b[i+1] == '\t') {
+			return i
+		}
+	}
+	return -1
+}
+
+func text(b []byte) string { return strings.ToValidUTF8(string(b), "\ufffd") }
+
+// notRow tells lines that have a colon and yet belong to somebody else who writes to the same log: section titles, progress bars
+// and the records of loggers, warnings and exceptions.
+var notRow = regexp.MustCompile(`^--.*--$` +
+	`|\d%\|` + // a progress bar
+	`|^\[?\d{4}[-/]\d\d[-/]\d\d[T -]` + // 2026-01-02 03:04:05
+	`|^\[?\d\d[-/]\d\d[-/]\d{4}[ -]` + // [01/02/2026-03:04:05]
+	`|^\[?\d\d:\d\d:\d\d\b` +
+	`|^[IWEF]\d{4} \d\d:` + // I0102 03:04:05
+	`|^\([^()]*\bpid=\d+[^()]*\)` + // (EngineCore pid=158)
+	`|^\[(?:TensorRT-LLM|TRT-LLM)\]` +
+	`|^\[[\w.-]+:\d+(?::\d+)*\] ` + // [host:1722:0]
+	`|^(?:TRACE|DEBUG|INFO|WARNING|WARN|ERROR|CRITICAL|FATAL)\b` +
+	`|^(?:srun|sbatch|salloc|slurmstepd[\w-]*): ` +
+	`|^[A-Za-z_][\w.]*(?:Error|Exception|Warning): ` +
+	`|\.py:\d+: ` +
+	`|^File "`)
+
+// prefix is what stands before a header in its line and perhaps before each row too.
+type prefix []byte
+
+// strip returns the line without the prefix, or the whole line where it has none. Any number may stand for a number, and any blanks
+// for blanks.
+func (p prefix) strip(line []byte) []byte {
+	i, j := 0, 0
+	for i < len(p) {
+		switch {
+		case p[i] >= '0' && p[i] <= '9':
+			m := digits(line[j:])
+			if m == 0 {
+				return line
+			}
+			i, j = i+digits(p[i:]), j+m
+		case p[i] == ' ' || p[i] == '\t':
+			m := len(line[j:]) - len(bytes.TrimLeft(line[j:], blanks))
+			if m == 0 && i > 0 && j < len(line) {
+				return line
+			}
+			i, j = len(p)-len(bytes.TrimLeft(p[i:], blanks)), j+m
+		case j == len(line) || p[i] != line[j]:
+			return line
+		default:
+			i, j = i+1, j+1
+		}
+	}
+	return line[j:]
+}
+
+// digits counts the leading digits.
+func digits(b []byte) int {
+	n := 0
+	for n < len(b) && b[n] >= '0' && b[n] <= '9' {
+		n++
+	}
+	return n
+}
+
+// taskLabel is the mark of the task that printed a line: srun --label's or mpirun's.
+var taskLabel = regexp.MustCompile(`^(?: *(\d{1,7}):(?: |$)|\[(?:[\w.-]+@)?(\d+,\d+)\]<std(?:out|err|diag)>: ?)`)
+
+// splitTask returns the task that printed a line, empty if no label says so, and the length of the label.
+func splitTask(line []byte) (task string, n int) {
+	if len(line) == 0 || line[0] != ' ' && line[0] != '[' && (line[0] < '0' || line[0] > '9') {
+		return "", 0
+	}
+	m := taskLabel.FindSubmatchIndex(line)
+	switch {
+	case m == nil:
+		return "", 0
+	case m[2] >= 0:
+		task = strings.TrimLeft(string(line[m[2]:m[3]]), "0")
+		if task == "" {
+			task = "0"
+		}
+		return task, m[1]
+	}
+	return string(line[m[4]:m[5]]), m[1]
+}
+
+// headerLine is a header found in a text.
+type headerLine struct {
+	start, end int // with its runs of "="
+	width      int
+}
+
+// findHeader returns the first header in a text.
+func findHeader(b []byte) (headerLine, bool) {
+	for from := 0; ; {
+		i := bytes.Index(b[from:], []byte(title))
+		if i < 0 {
+			return headerLine{}, false
+		}
+		i += from
+		from = i + len(title)
+		left := bytes.TrimRight(b[:i], " ")
+		h := headerLine{start: len(bytes.TrimRight(left, "="))}
+		right := bytes.TrimLeft(b[from:], " ")
+		tail := bytes.TrimLeft(right, "=")
+		h.end = len(b) - len(tail)
+		h.width = h.end - h.start
+		const least = 3
+		if len(left)-h.start >= least && len(right)-len(tail) >= least {
+			return h, true
+		}
+	}
+}
+
+// onlyRule returns the width of a rule of "=" alone, or 0.
+func onlyRule(line []byte) int {
+	line = bytes.Trim(line, blanks)
+	if len(line) == 0 || len(bytes.Trim(line, "=")) > 0 {
+		return 0
+	}
+	return len(line)
+}
+
+// closes reports whether a rule may close a block whose header has a width.
+func closes(rule, width int) bool {
+	const tolerance = 12
+	return rule >= width-tolerance && rule <= width+tolerance && rule >= 20
+}
+
+// bannerLine is a line of the failure banner.
+var bannerLine = regexp.MustCompile(`={3,}!(?:FAILED REQUESTS|CHECK LOG FOR ERRORS)!={3,}`)
+
+// titleLine is a section's title, a rule of dashes, or a title without dashes, which is centred.
+var titleLine = regexp.MustCompile(`^-{2,}.*-{2,}$|^-{5,}$`)
+
+// isTrailerLabel reports whether the harness appends rows with this label.
+func isTrailerLabel(label string) bool {
+	return strings.HasSuffix(label, strings.TrimSuffix(deviceStep, ":")) || strings.HasPrefix(label, timeBreakdown)
+}
+
+// trailerStart is where a row that the harness appends begins.
+var trailerStart = regexp.MustCompile(`(?:Average|Mean|Median|Stdev|P\d+(?:\.\d+)?) Per Iter Device Step Time \(ms\):|Time Breakdown \S`)
+
+// rowAt makes a row of a line. Cut says that the log ends with the line.
+func rowAt(line []byte, number int, cut bool) (parse.Row, bool) {
+	label, value, ok := splitRow(line)
+	if !ok {
+		return parse.Row{}, false
+	}
+	return parse.Row{Label: label, Text: value, Line: number, Cut: cut && strings.HasSuffix(text(line), value)}, true
+}

@@ -1,0 +1,357 @@
+package benchlog
+
+import (
+	"bytes"
+	"io"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/trtperf/trtperf/parse"
+)
+
+// returnSign stands for a line end in texts that were made one line.
+const returnSign = "⏎"
+
+// idle is how many lines without a row, a title or a rule a block may hold.
+const idle = 200
+
+// Scanner reads the blocks of a log, one after another. Memory stays flat, whatever the log's size.
+type Scanner struct {
+	lines *lines
+	// tasks are the last blocks of each task of the job, by its label; without labels there is one.
+	tasks map[string]*opened
+	order []*opened // blocks that have not been given out, in the order of their headers
+	block *Block
+	done  bool
+
+	asked     *int64
+	askedLine int
+	namespace map[string]string
+
+	count   int
+	long    int // the first line that was too long
+	summary Summary
+}
+
+// opened is a block that may still grow.
+type opened struct {
+	Block
+	prefix prefix
+	width  int
+	closed bool // no more rows; the harness's may follow
+	final  bool // nothing more can follow
+	idle   int  // lines since the last one that belongs to it
+}
+
+// NewScanner returns a Scanner of a log.
+func NewScanner(r io.Reader) *Scanner {
+	return &Scanner{lines: newLines(r), tasks: map[string]*opened{}}
+}
+
+// Scan reads to the next block. It is false at the end of the log, or where reading fails.
+func (s *Scanner) Scan() bool {
+	for {
+		if len(s.order) > 0 && (s.order[0].final || s.done) {
+			s.block = &s.order[0].Block
+			s.block.Framework = frameworkOf(s.block.Rows)
+			s.order = s.order[1:]
+			return true
+		}
+		if s.done {
+			return false
+		}
+		l, ok := s.lines.next(s.growing())
+		if !ok {
+			s.finish()
+			continue
+		}
+		s.summary.Lines = l.number
+		if l.part && s.long == 0 {
+			s.long = l.number
+		}
+		s.line(l)
+	}
+}
+
+// growing reports whether a block takes rows.
+func (s *Scanner) growing() bool {
+	for _, o := range s.tasks {
+		if !o.closed {
+			return true
+		}
+	}
+	return false
+}
+
+// Block returns the block that Scan has read.
+func (s *Scanner) Block() *Block { return s.block }
+
+// Err returns the error of the reader. Text of any kind is no error.
+func (s *Scanner) Err() error { return s.lines.err }
+
+// Notes returns what a person should know about the log's text, when it has been read.
+func (s *Scanner) Notes() []Note {
+	if s.long == 0 {
+		return nil
+	}
+	return []Note{{Line: s.long, Code: LongLine, Message: "a line of more than 1 MiB was looked at in parts"}}
+}
+
+// Summary returns what is known of the log when it has been read.
+func (s *Scanner) Summary() Summary {
+	sum := s.summary
+	sum.Blocks = s.count
+	sum.Bytes = s.lines.in.bytes
+	if sum.Blocks > 0 {
+		sum.Skip = ""
+	} else if sum.Skip == "" && sum.Death != "" {
+		sum.Skip = "no benchmark block; the log says: " + sum.Death
+	}
+	return sum
+}
+
+// finish ends the blocks that are open where the log ends.
+func (s *Scanner) finish() {
+	s.done = true
+	for _, o := range s.order {
+		if !o.closed {
+			o.End = EndOfLog
+		}
+	}
+}
+
+// line takes a line apart at its carriage returns.
+func (s *Scanner) line(l line) {
+	text := l.text
+	for {
+		piece, rest, more := bytes.Cut(text, []byte{'\r'})
+		if len(piece) > 0 || !more {
+			s.piece(piece, l.number, l.last && !more)
+		}
+		if !more {
+			return
+		}
+		text = rest
+	}
+}
+
+// piece takes a piece of text that a terminal would show as a line.
+func (s *Scanner) piece(text []byte, number int, last bool) {
+	text = clean(text)
+	if bytes.Contains(text, []byte(returnSign)) {
+		for {
+			part, rest, more := bytes.Cut(text, []byte(returnSign))
+			s.row(part, number, last && !more)
+			if !more {
+				return
+			}
+			text = rest
+		}
+	}
+	s.row(text, number, last)
+}
+
+// row takes one line of text: a header, a line of a block, or one outside of blocks.
+func (s *Scanner) row(text []byte, number int, last bool) {
+	task, n := splitTask(text)
+	line := text[n:]
+	if h, ok := findHeader(line); ok {
+		s.open(task, line, h, number)
+		if rest := line[h.end:]; len(bytes.Trim(rest, blanks)) > 0 {
+			s.collapsed(task, rest, number, last)
+		}
+		return
+	}
+	o := s.tasks[task]
+	if o == nil && n > 0 {
+		// A digit and a colon may stand at a line's beginning without being a task's label.
+		o, line = s.tasks[""], text
+	}
+	if o != nil && !o.closed {
+		o.take(line, number, last)
+		return
+	}
+	s.outside(o, line, number, last)
+}
+
+// open begins a block.
+func (s *Scanner) open(task string, line []byte, h headerLine, number int) {
+	if o := s.tasks[task]; o != nil {
+		if !o.closed {
+			o.End, o.closed = NextHeader, true
+		}
+		o.final = true
+	}
+	s.count++
+	o := &opened{prefix: prefix(bytes.Clone(line[:h.start])), width: h.width}
+	o.Number, o.Line, o.EndLine = s.count, number, number
+	o.Asked, o.AskedLine, o.Namespace = s.asked, s.askedLine, s.namespace
+	s.asked, s.askedLine, s.namespace = nil, 0, nil
+	s.summary.Death, s.summary.DeathLine = "", 0
+	s.tasks[task] = o
+	s.order = append(s.order, o)
+}
+
+// collapsed takes the text behind a header in the header's own line: a block whose line ends have become blanks.
+func (s *Scanner) collapsed(task string, text []byte, number int, last bool) {
+	parts := splitCollapsed(text)
+	for i, part := range parts {
+		if h, ok := findHeader(part); ok {
+			s.open(task, part, h, number)
+			continue
+		}
+		o := s.tasks[task]
+		if o.closed {
+			s.outside(o, part, number, last && i == len(parts)-1)
+			continue
+		}
+		o.take(part, number, last && i == len(parts)-1)
+	}
+}
+
+// take takes a line of an open block.
+func (o *opened) take(line []byte, number int, last bool) {
+	line = o.prefix.strip(line)
+	if rule := onlyRule(line); rule > 0 {
+		if closes(rule, o.width) {
+			o.End, o.closed, o.EndLine = Rule, true, number
+		}
+		return
+	}
+	switch trimmed := bytes.Trim(line, blanks); {
+	case bannerLine.Match(trimmed):
+		o.Banner, o.idle, o.EndLine = true, 0, number
+		return
+	case titleLine.Match(trimmed):
+		o.idle, o.EndLine = 0, number
+		return
+	case bytes.HasPrefix(trimmed, []byte("```")), bytes.Contains(trimmed, []byte("Namespace(")):
+		o.End, o.closed = EndOfLog, true
+		return
+	}
+	r, ok := rowAt(line, number, last)
+	if !ok {
+		if o.idle++; o.idle > idle {
+			o.End, o.closed = EndOfLog, true
+		}
+		return
+	}
+	o.idle = 0
+	if isTrailerLabel(r.Label) {
+		o.Trailer = append(o.Trailer, r)
+		return
+	}
+	o.EndLine = number
+	o.Rows = append(o.Rows, r)
+}
+
+var (
+	promptsAsked = regexp.MustCompile(`num[_-]prompts?(?:=| +)["']?(\d{1,18})\b`)
+	option       = regexp.MustCompile(`([a-z_][a-z0-9_]*)=(?:'([^']*)'|"([^"]*)"|([^,()\s]+))`)
+)
+
+// outside takes a line that stands in no block. O is the last block of its task, or nil.
+func (s *Scanner) outside(o *opened, line []byte, number int, last bool) {
+	for _, l := range landmarksIn(line) {
+		switch l.kind {
+		case asked:
+			// The last number of a line is the nearest to the block.
+			if all := promptsAsked.FindAllSubmatch(line, -1); len(all) > 0 {
+				if n, err := strconv.ParseInt(string(all[len(all)-1][1]), 10, 64); err == nil {
+					s.asked, s.askedLine = &n, number
+				}
+			}
+		case namespace:
+			s.options(line)
+		case trailer:
+			if o == nil {
+				continue
+			}
+			at := trailerStart.FindIndex(line)
+			if at == nil {
+				continue
+			}
+			if r, ok := rowAt(line[at[0]:], number, last); ok && isTrailerLabel(r.Label) {
+				o.Trailer = append(o.Trailer, r)
+			}
+		case summary, tool:
+			if s.summary.Skip == "" || l.kind == summary {
+				s.summary.Skip = l.means
+			}
+		case death:
+			if s.summary.Death == "" {
+				s.summary.Death, s.summary.DeathLine = shorten(line), number
+			}
+		}
+	}
+}
+
+// options reads a client's Namespace.
+func (s *Scanner) options(line []byte) {
+	at := bytes.Index(line, []byte("Namespace("))
+	inside := line[at+len("Namespace("):]
+	if !bytes.Contains(inside, []byte("num_prompts=")) {
+		return
+	}
+	found := map[string]string{}
+	for _, m := range option.FindAllSubmatch(inside, -1) {
+		value := text(bytes.Join(m[2:], nil))
+		if value != "None" {
+			found[string(m[1])] = value
+		}
+	}
+	s.namespace = found
+}
+
+// shorten makes a line fit into a message.
+func shorten(line []byte) string {
+	const most = 160
+	s := strings.TrimSpace(text(line))
+	if len(s) > most {
+		s = strings.ToValidUTF8(s[:most], "") + "…"
+	}
+	return s
+}
+
+// knownLabels finds the labels of the metric table and of settings, each with its colon.
+var knownLabels = regexp.MustCompile(func() string {
+	var all []string
+	for m := range parse.Metrics().All() {
+		for _, l := range m.Labels {
+			all = append(all, regexp.QuoteMeta(l))
+		}
+	}
+	for _, l := range parse.Settings() {
+		all = append(all, regexp.QuoteMeta(l))
+	}
+	return `(?:^|[ \t])((?:` + strings.Join(all, "|") + `):)(?:[ \t]|$)`
+}())
+
+// ruleRun is a rule, a section's title with its dashes, or a line of the failure banner in a collapsed text.
+var ruleRun = regexp.MustCompile(`={3,}!?[^=]*?!?={3,}|={20,}|-{4,}[^-]+-{4,}|-{20,}`)
+
+// splitCollapsed parts a text whose line ends have become blanks into what were its lines, by the labels that are known.
+func splitCollapsed(text []byte) [][]byte {
+	begins := map[int]bool{0: true}
+	for at := 0; at < len(text); {
+		m := knownLabels.FindSubmatchIndex(text[at:])
+		if m == nil {
+			break
+		}
+		begins[at+m[2]] = true
+		at += m[3]
+	}
+	for _, m := range ruleRun.FindAllIndex(text, -1) {
+		begins[m[0]], begins[m[1]] = true, true
+	}
+	var parts [][]byte
+	start := 0
+	for i := 1; i <= len(text); i++ {
+		if i == len(text) || begins[i] {
+			parts = append(parts, text[start:i])
+			start = i
+		}
+	}
+	return parts
+}

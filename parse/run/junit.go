@@ -1,0 +1,260 @@
+package run
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/trtperf/trtperf/parse"
+	"github.com/trtperf/trtperf/parse/input"
+	"github.com/trtperf/trtperf/parse/junit"
+)
+
+// testCase is a test's entry in a results.xml.
+type testCase struct {
+	junit.Case
+	file             located
+	id               parse.TestID
+	module, function string
+	blocks           []block
+	// worker is the role that the test itself said it played, where that measures nothing.
+	worker parse.Role
+	// compared says that its blocks have been dealt with.
+	compared bool
+	// claimed says that a run's directory or a log has taken the case.
+	claimed    bool
+	start, end time.Time
+}
+
+// readJUnit reads a results.xml: its cases, and the blocks in their outputs.
+func (r *reader) readJUnit(f located) {
+	if f.role != "" {
+		r.skip(f.Path, f.role, f.reason)
+		return
+	}
+	stream, err := input.Open(f.File, r.opt.Stdin)
+	if err != nil {
+		r.unreadable(f.Path, err)
+		return
+	}
+	defer stream.Close()
+	blocks := map[int][]block{}
+	workers := map[int]parse.Role{}
+	report, err := junit.Read(contextReader{r.ctx, stream}, func(o junit.Output) error {
+		role := roleWatch{}
+		s, err := r.scanText(io.TeeReader(o.Text, &role), parse.Source{File: f.Path, Testcase: o.Case, Line: o.Line})
+		blocks[o.Index] = append(blocks[o.Index], s.blocks...)
+		if role.found != "" {
+			workers[o.Index] = role.found
+		}
+		return err
+	})
+	if errors.Is(err, junit.ErrNotJUnit) {
+		r.skip(f.Path, "", err.Error())
+		return
+	}
+	if report != nil {
+		number := 0
+		for i, c := range report.Cases {
+			t := &testCase{Case: c, file: f, id: c.ID, blocks: blocks[i], worker: workers[i]}
+			t.module, t.function = c.ID.Module, c.ID.Function
+			if t.module == "" {
+				t.module = c.File
+			}
+			if t.id.Suite == parse.PerfSanity {
+				t.id = bare(t.id)
+			}
+			for i := range t.blocks {
+				number++
+				t.blocks[i].source.Block = number
+			}
+			if len(report.Cases) == 1 && !report.Started.IsZero() {
+				t.start = report.Started.UTC()
+				if c.Seconds != nil {
+					t.end = t.start.Add(time.Duration(*c.Seconds * float64(time.Second)))
+				}
+			}
+			r.cases = append(r.cases, t)
+		}
+		for _, n := range report.Notes {
+			r.note(parse.Warning, n.Code, f.Path, n.Line, n.Message)
+		}
+		for _, b := range blocks[-1] {
+			r.Stray++
+			r.note(parse.Warning, StrayBlock, f.Path, b.source.Line, "a block in a suite's own output belongs to no test")
+		}
+	}
+	switch {
+	case err != nil:
+		r.Found++
+		r.Inputs.Failed++
+		r.note(parse.Error, BadXML, f.Path, 0, pathless(f.Path, err)+": the cases before that place were read")
+	case report.EndsAt > 0:
+		r.Found++
+		r.Inputs.Failed++
+		r.note(parse.Error, BadXML, f.Path, report.EndsAt, "the file ends inside its XML: the cases before that place were read")
+	default:
+		r.count()
+	}
+}
+
+// bare is an id without the pytest function and file, as a run's directory is named after it.
+func bare(id parse.TestID) parse.TestID {
+	t, err := parse.ParseTestID(id.ID)
+	if err != nil || t.Suite != id.Suite {
+		return id // a prefix of the user's own is an id only where a function stands before it
+	}
+	return t
+}
+
+// roleWatch looks for the line with which a test of another role than BENCHMARK says that it measures nothing.
+type roleWatch struct {
+	found parse.Role
+	tail  []byte
+}
+
+var roleLine = []byte("Disagg serving type is ")
+
+func (w *roleWatch) Write(p []byte) (int, error) {
+	if w.found == "" {
+		text := append(w.tail, p...)
+		if i := bytes.Index(text, roleLine); i >= 0 {
+			word, rest, whole := bytes.Cut(text[i+len(roleLine):], []byte(","))
+			if role, err := parse.ParseRole(string(word)); whole && err == nil && bytes.HasPrefix(rest, []byte(" skipping")) && !role.Measures() {
+				w.found = role
+			}
+		}
+		w.tail = bytes.Clone(text[max(0, len(text)-len(roleLine)-64):])
+	}
+	return len(p), nil
+}
+
+// readUnfinished reads the list of tests that pytest had not finished, a node id a line.
+func (r *reader) readUnfinished(f located) {
+	stream, err := input.Open(f.File, r.opt.Stdin)
+	if err != nil {
+		r.unreadable(f.Path, err)
+		return
+	}
+	defer stream.Close()
+	lines := bufio.NewScanner(stream)
+	for lines.Scan() {
+		line := strings.TrimSpace(lines.Text())
+		if line == "" {
+			continue
+		}
+		id, err := parse.ParseTestID(line)
+		if err != nil {
+			r.note(parse.Warning, BadTestID, f.Path, 0, err.Error())
+			continue
+		}
+		r.unfinished[id.ID+id.Suffix] = f.Path
+	}
+	if err := lines.Err(); err != nil {
+		r.unreadable(f.Path, err)
+		return
+	}
+	r.count()
+}
+
+// casesOf returns the entries of a test in the results.xml files at or above a directory, or given themselves.
+func (r *reader) casesOf(id parse.TestID, dir string) []*testCase {
+	var found []*testCase
+	for _, c := range r.cases {
+		if c.id.SameTest(id) && (c.file.Given() || within(dir, c.file.abs)) {
+			found = append(found, c)
+		}
+	}
+	return found
+}
+
+// onlyCase returns the entry that every log of the group belongs to: the only one of its results.xml files, where no directory
+// is a test's own; else nil.
+func (r *reader) onlyCase() *testCase {
+	if len(r.cases) != 1 || len(r.group.tests) != 0 {
+		return nil
+	}
+	return r.cases[0]
+}
+
+// readCases finishes the tests of which only a results.xml is there.
+func (r *reader) readCases() {
+	for _, c := range r.cases {
+		if c.claimed {
+			continue
+		}
+		same := slices.DeleteFunc(r.casesOf(c.id, c.file.abs), func(x *testCase) bool { return x.claimed })
+		if !slices.Contains(same, c) {
+			same = append(same, c)
+		}
+		t := test{id: c.id, module: c.module, function: c.function, cases: same, place: c.file.Path, dir: c.file.abs, role: parse.Benchmark}
+		for _, x := range same {
+			x.claimed = true
+		}
+		if c.worker != "" {
+			r.note(parse.Info, NoBlock, c.file.Path, c.Line, fmt.Sprintf("%s was written by %s, which measures nothing", c.Name, c.worker))
+		}
+		t.blocks = r.outputsOf(same)
+		if c.worker != "" {
+			continue
+		}
+		r.plan(&t)
+		r.finish(t)
+	}
+}
+
+// outputsOf takes the blocks in the outputs of a test's entries. Those of a worker are no measurements.
+func (r *reader) outputsOf(cases []*testCase) []block {
+	var all []block
+	for _, c := range cases {
+		switch {
+		case c.compared:
+		case c.worker == "":
+			all = append(all, c.blocks...)
+		default:
+			r.strayBlocks(c, c.blocks...)
+		}
+		c.compared = true
+	}
+	return all
+}
+
+// strayBlocks counts and names blocks that belong to no Result.
+func (r *reader) strayBlocks(c *testCase, blocks ...block) {
+	for _, b := range blocks {
+		why := "a block in the test's output stands in no log of its clients; the logs count"
+		if c.worker != "" {
+			why = fmt.Sprintf("a block in the output of %s is no measurement: only the BENCHMARK node measures", c.worker)
+		}
+		r.Stray++
+		r.note(parse.Warning, StrayBlock, c.file.Path, b.source.Line, why)
+	}
+}
+
+// failure returns what a case says against its test, or the empty text.
+func (c *testCase) failure() (parse.Code, string) {
+	at := fmt.Sprintf("%s:%d", c.file.Path, c.Line)
+	switch c.Status {
+	case junit.Failed, junit.Errored:
+		first, _, _ := strings.Cut(strings.TrimSpace(c.Message), "\n")
+		if first == "" {
+			first, _, _ = strings.Cut(strings.TrimSpace(c.Text), "\n")
+		}
+		word := "failed"
+		if c.Status == junit.Errored {
+			word = "had an error"
+		}
+		if first == "" {
+			return parse.JUnitFailure, fmt.Sprintf("%s: the test %s", at, word)
+		}
+		return parse.JUnitFailure, fmt.Sprintf("%s: the test %s: %s", at, word, first)
+	case junit.Incomplete:
+		return parse.RunDied, fmt.Sprintf("%s: the file ends inside the test", at)
+	}
+	return "", ""
+}

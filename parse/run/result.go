@@ -1,0 +1,191 @@
+package run
+
+import (
+	"cmp"
+	"fmt"
+	"path"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/trtperf/trtperf/parse"
+	"github.com/trtperf/trtperf/parse/benchlog"
+	"github.com/trtperf/trtperf/parse/config"
+)
+
+const tensorRTLLM = "TensorRT-LLM"
+
+// result makes a Result of a block. The indices are nil where nothing tells them.
+func (r *reader) result(t *test, b block, server, client *int) *parse.Result {
+	result := &parse.Result{
+		TestID: t.id, Module: t.module, Function: t.function, Mode: t.mode, Role: t.role,
+		Server: parse.Server{Index: server}, Client: parse.Client{Index: client},
+		Rows: slices.Clone(b.Rows), Requests: parse.Requests{Asked: b.Asked}, Source: b.source,
+	}
+	if result.Function == "" && t.layout && t.id.Suite == parse.PerfSanity {
+		result.Function = parse.DefaultFunction
+	}
+	planned := t.planned(server, client)
+	r.label(result, t, b, planned)
+	found := r.opt.Table.Measure(result, slices.Clone(b.Trailer))
+	if planned != nil && result.Requests.Asked == nil && result.Requests.Total == nil {
+		result.Requests.Asked = planned.client.Prompts
+	}
+	parse.Judge(r.opt.Table, result, b.Banner, b.End == benchlog.EndOfLog)
+	if t.layout && t.id.Suite == parse.PerfSanity {
+		found = append(found, r.require(result, t, planned, found)...)
+	}
+	r.describe(result, t)
+	result.ID = parse.Identify(result)
+	for _, d := range found {
+		d.File, d.Member = b.source.File, b.source.Member
+		if d.Code == parse.UnknownLabel {
+			// Once for a file: a sweep prints the label in every block.
+			if r.unknown[d.File+"\x00"+d.Label] {
+				continue
+			}
+			r.unknown[d.File+"\x00"+d.Label] = true
+		}
+		r.Diagnostics = append(r.Diagnostics, d)
+	}
+	return result
+}
+
+// plannedClient is a client of the plan with its server.
+type plannedClient struct {
+	server config.PlannedServer
+	client config.PlannedClient
+}
+
+func (t *test) planned(server, client *int) *plannedClient {
+	if t.plan == nil || server == nil || client == nil {
+		return nil
+	}
+	for _, s := range t.plan.Servers {
+		for _, c := range s.Clients {
+			if *s.Index == *server && *c.Index == *client {
+				return &plannedClient{s, c}
+			}
+		}
+	}
+	return nil
+}
+
+// label fills in what was measured: from the YAML, else from the id, else from the log.
+func (r *reader) label(result *parse.Result, t *test, b block, planned *plannedClient) {
+	if planned != nil {
+		result.Server.Name = planned.server.Name
+		result.Client = planned.client.Client
+		result.Labels = planned.server.Labels
+		result.Labels.Command = planned.client.Command
+	}
+	l, c := &result.Labels, &result.Client
+	l.Network = cmp.Or(l.Network, networkOf(t.id))
+	l.Model = cmp.Or(l.Model, b.Namespace["model"])
+	l.Precision = cmp.Or(l.Precision, precisionOf(t.id.Config, strings.Join(t.id.Servers, "-")), precisionOf(path.Base(b.Namespace["model"])))
+	if t.layout && t.id.Suite == parse.PerfSanity {
+		l.Framework = tensorRTLLM
+	}
+	l.Framework = cmp.Or(l.Framework, b.Framework)
+	c.Concurrency = cmp.Or(c.Concurrency, positive(b.Namespace["max_concurrency"]), result.ConcurrencySetting(), t.id.Concurrency)
+	c.ISL = cmp.Or(c.ISL, positive(b.Namespace["random_input_len"]))
+	c.OSL = cmp.Or(c.OSL, positive(b.Namespace["random_output_len"]))
+}
+
+// networkOf is the network's name where no YAML tells it: a disaggregated configuration with its mode, or the one server that an
+// aggregated id selects.
+func networkOf(id parse.TestID) string {
+	switch {
+	case id.Suite != parse.PerfSanity:
+		return ""
+	case id.Aggregated() && id.SubMode == "" && len(id.Servers) == 1:
+		return id.Servers[0]
+	case id.Aggregated() && id.SubMode == "":
+		return ""
+	case id.SubMode != "":
+		return id.SubMode + "-" + id.Config
+	}
+	return id.Config
+}
+
+// precisions are the words that name a weights' type when they stand as a whole token.
+var precisions = map[string]bool{
+	"fp4": true, "nvfp4": true, "mxfp4": true, "fp8": true, "bf16": true, "bfloat16": true, "fp16": true, "float16": true, "fp32": true,
+	"float32": true, "int8": true, "int4": true, "w4a8": true, "w4a16": true, "w8a8": true, "w8a16": true,
+}
+
+var tokenBreak = regexp.MustCompile(`[-_/.:,]`)
+
+// precisionOf returns the one precision that the texts name as a whole token, else the empty text.
+func precisionOf(texts ...string) string {
+	found := ""
+	for _, text := range texts {
+		for _, token := range tokenBreak.Split(strings.ToLower(text), -1) {
+			if precisions[token] && token != found {
+				if found != "" {
+					return "" // two words, and nothing says which is the weights' type
+				}
+				found = token
+			}
+		}
+	}
+	return found
+}
+
+func positive(digits string) *int {
+	n, err := strconv.Atoi(digits)
+	if err != nil || n <= 0 {
+		return nil
+	}
+	return &n
+}
+
+// require fails a Result that lacks a metric which its kind of run must have. Only runs of the perf-sanity harness have such.
+// Source: its check_test_failure.
+func (r *reader) require(result *parse.Result, t *test, planned *plannedClient, found []parse.Diagnostic) []parse.Diagnostic {
+	saClient := result.Requests.Total == nil && result.Requests.Failed == nil
+	specDecoding, genOnly := false, t.id.SubMode == "gen_only"
+	if planned != nil {
+		saClient = planned.client.SAClient
+		specDecoding = planned.client.SpecDecoding && !(planned.client.Agentx && planned.client.ForcesAccepted)
+		genOnly = planned.client.GenOnly
+	}
+	notMeasured := map[int]bool{}
+	for _, d := range found {
+		if d.Code == parse.NotMeasured {
+			notMeasured[d.Line] = true
+		}
+	}
+	var notes []parse.Diagnostic
+	var missing []string
+	for m := range r.opt.Table.All() {
+		needed := false
+		switch m.Required {
+		case parse.AnyClient:
+			needed = true
+		case parse.OwnClient:
+			needed = !saClient
+		case parse.SpecDecodingClient:
+			needed = specDecoding && t.era >= config.EraE
+		case parse.GenOnlyClient:
+			needed = genOnly && t.era >= config.EraE
+		}
+		if _, ok := result.Metrics[m.Name]; ok || !needed {
+			continue
+		}
+		if slices.ContainsFunc(result.Rows, func(row parse.Row) bool { return row.Metric == m.Name && notMeasured[row.Line] }) {
+			continue
+		}
+		if m.Required == parse.GenOnlyClient && t.workers {
+			notes = append(notes, parse.Diagnostic{Severity: parse.Warning, Code: DeviceStepUnread, Line: result.Source.EndLine,
+				Message: "the client's log has no device step times; those in the generation workers' logs are not computed"})
+			continue
+		}
+		missing = append(missing, m.Name)
+	}
+	if len(missing) > 0 {
+		result.Fail(parse.MissingMetric, fmt.Sprintf("such a run must have %s", strings.Join(missing, ", ")))
+	}
+	return notes
+}

@@ -1,0 +1,159 @@
+// Package run walks the inputs of a command, knows the layouts of TensorRT-LLM's performance runs, joins the readers of logs,
+// results.xml and YAML configurations, and yields the Results of each run.
+//
+// # What a run is
+//
+// A directory that holds files under the names of the test harness (trtllm-benchmark.0.0.log, trtllm-serve.…, gen_server_0.log …)
+// is a test's own directory; its name is the test's id. The results.xml, the Slurm log, the system files and the YAML files in
+// the directories above it belong to it too. Every other log is a run of its own, of no known role.
+//
+// # What is read
+//
+// Only aggregated runs and the BENCHMARK node of a disaggregated one measure; files of other roles are skipped with that reason.
+// The client's log comes first. Where a test has none, the blocks in its system-out of results.xml count, and where that holds
+// none either, those in the job's Slurm log. A block that stands in two of them is one Result with two sources.
+//
+// # What fails
+//
+// The block itself may speak against its numbers (parse.Judge). Around it, a failure or an error in results.xml, a run
+// that ended early, fewer results than the configuration has clients, or more blocks in one client's log than one, make all
+// Results of the test failed; a missing metric that its kind of run must have makes the Result failed.
+package run
+
+import (
+	"context"
+	"io"
+	"iter"
+	"runtime"
+	"time"
+
+	"github.com/trtperf/trtperf/parse"
+	"github.com/trtperf/trtperf/parse/input"
+)
+
+// Options are the settings of a reading.
+type Options struct {
+	// Table is the metric table.
+	Table *parse.Table
+	// Mode decides where neither the test id nor the run's layout tells the mode.
+	Mode parse.Mode
+	// ConfigDir is where YAML configurations are looked for; empty means beside the run.
+	ConfigDir string
+	// System and Job override what is found; their zero fields do not.
+	System parse.System
+	Job    parse.Job
+	// Started and Ended bound every run where they are set.
+	Started, Ended time.Time
+	// Stdin is read for the path "-".
+	Stdin io.Reader
+}
+
+// Run is what was found in one run.
+type Run struct {
+	// Results are the distinct measurements, ordered by test, server, client and block.
+	Results []*parse.Result
+	// FailedTests are the tests that failed, with or without Results.
+	FailedTests []FailedTest
+	Skipped     []parse.Skipped
+	Diagnostics []parse.Diagnostic
+	// Inputs counts the run's files, Found says how many there are; the two agree.
+	Inputs parse.InputCount
+	Found  int
+	// Blocks is the number of blocks in all inputs. Each is the source of a Result, one of its further places, or stray.
+	Blocks int
+	// Stray counts the blocks that belong to no Result; a diagnostic tells of each.
+	Stray int
+}
+
+// FailedTest is a test that failed.
+type FailedTest struct {
+	TestID parse.TestID
+	// Place is the run's directory or the results.xml.
+	Place   string
+	Reasons []parse.Reason
+}
+
+// Read yields the runs of the given paths in the order of the paths. Runs are read at the same time, and a run is
+// yielded as soon as those before it are done. It ends early when ctx does.
+func Read(ctx context.Context, paths []string, opt Options) iter.Seq[*Run] {
+	return func(yield func(*Run) bool) {
+		files, problems := input.Find(ctx, paths)
+		if len(problems) > 0 {
+			broken := &Run{}
+			for _, p := range problems {
+				broken.unreadable(p.Path, p.Err)
+			}
+			if !yield(broken) {
+				return
+			}
+		}
+		groups := groupFiles(files)
+		jobs := make([]func() *Run, len(groups))
+		for i, g := range groups {
+			jobs[i] = func() *Run { return read(ctx, g, opt) }
+		}
+		for r := range inOrder(ctx, runtime.GOMAXPROCS(0), jobs) {
+			if !yield(r) {
+				return
+			}
+		}
+	}
+}
+
+// inOrder runs jobs on some workers and yields their answers in the order of the jobs. At most a few answers wait.
+func inOrder[T any](ctx context.Context, workers int, jobs []func() T) iter.Seq[T] {
+	return func(yield func(T) bool) {
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
+		pending := make(chan chan T, 2*workers)
+		slots := make(chan struct{}, workers)
+		go func() {
+			defer close(pending)
+			for _, job := range jobs {
+				answer := make(chan T, 1)
+				select {
+				case pending <- answer:
+				case <-ctx.Done():
+					return
+				}
+				slots <- struct{}{}
+				go func() {
+					defer func() { <-slots }()
+					if ctx.Err() == nil {
+						answer <- job()
+					}
+					close(answer)
+				}()
+			}
+		}()
+		for answer := range pending {
+			v, done := <-answer
+			if !done || ctx.Err() != nil || !yield(v) {
+				return
+			}
+		}
+	}
+}
+
+func (r *Run) skip(path string, role parse.Role, reason string) {
+	r.Found++
+	r.Inputs.Skipped++
+	r.Skipped = append(r.Skipped, parse.Skipped{Path: path, Role: role, Reason: reason})
+}
+
+func (r *Run) note(severity parse.Severity, code, file string, line int, message string) {
+	r.Diagnostics = append(r.Diagnostics, parse.Diagnostic{Severity: severity, Code: code, File: file, Line: line, Message: message})
+}
+
+// count counts a file that was read.
+func (r *Run) count() {
+	r.Found++
+	r.Inputs.Read++
+}
+
+// unreadable counts a file that could not be read.
+func (r *Run) unreadable(path string, err error) {
+	r.Found++
+	r.Inputs.Failed++
+	r.note(parse.Error, Unreadable, path, 0, pathless(path, err)+": make the file readable and run again; everything else was read")
+}
