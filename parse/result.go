@@ -130,8 +130,11 @@ type Source struct {
 // Result is one client's measurement against one server in one test.
 type Result struct {
 	// ID is the identity: 64 hex digits, see [Identify].
-	ID       string           `json:"id"`
-	TestID   TestID           `json:"test_id,omitzero"`
+	ID     string `json:"id"`
+	TestID TestID `json:"test_id,omitzero"`
+	// Module and Function are the pytest file and function of the test; absent where no test is known.
+	Module   string           `json:"module,omitempty"`
+	Function string           `json:"function,omitempty"`
 	Mode     Mode             `json:"mode,omitempty"`
 	Role     Role             `json:"role,omitempty"`
 	Server   Server           `json:"server,omitzero"`

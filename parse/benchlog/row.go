@@ -42,7 +42,7 @@ func splitRow(line []byte) (label, value string, ok bool) {
 	if i := gap(content); i >= 0 {
 		content = content[:i]
 	}
-	if len(content) == 0 || notRow.Match(line) {
+	if len(content) == 0 || !isKnown[string(name)] && notRow.Match(line) {
 		return "", "", false
 	}
 	return text(name), text(content), true

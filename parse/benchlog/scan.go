@@ -314,18 +314,30 @@ func shorten(line []byte) string {
 	return s
 }
 
-// knownLabels finds the labels of the metric table and of settings, each with its colon.
-var knownLabels = regexp.MustCompile(func() string {
-	var all []string
+// known are the labels that the metric table and the settings have. A line with one needs no second look.
+var known = func() []string {
+	all := parse.Settings()
 	for m := range parse.Metrics().All() {
-		for _, l := range m.Labels {
-			all = append(all, regexp.QuoteMeta(l))
-		}
+		all = append(all, m.Labels...)
 	}
-	for _, l := range parse.Settings() {
-		all = append(all, regexp.QuoteMeta(l))
+	return all
+}()
+
+var isKnown = func() map[string]bool {
+	set := map[string]bool{}
+	for _, label := range known {
+		set[label] = true
 	}
-	return `(?:^|[ \t])((?:` + strings.Join(all, "|") + `):)(?:[ \t]|$)`
+	return set
+}()
+
+// knownLabels finds known labels, each with its colon.
+var knownLabels = regexp.MustCompile(func() string {
+	quoted := make([]string, len(known))
+	for i, label := range known {
+		quoted[i] = regexp.QuoteMeta(label)
+	}
+	return `(?:^|[ \t])((?:` + strings.Join(quoted, "|") + `):)(?:[ \t]|$)`
 }())
 
 // ruleRun is a rule, a section's title with its dashes, or a line of the failure banner in a collapsed text.

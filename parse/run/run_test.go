@@ -74,15 +74,19 @@ func TestRunDirectories(t *testing.T) {
 		{dir: "single-agg", mode: parse.SingleAgg, results: []string{
 			"0.0 tp4_1k1k/con8_iter10_1k1k valid 1006.76", "0.1 tp4_1k1k/con16_iter10_isl1024_osl1024 valid 1731.56"}},
 		{dir: "multi-agg", mode: parse.MultiAgg, results: []string{
-			"0.0 dep8_mtp1_1k1k/con256_iter4_1k1k valid 7328.60", "1.0 tep8_mtp3_1k1k/con2_iter10_1k1k valid 286.59",
+			"0.0 dep8_mtp1_1k1k/con512_iter2_1k1k valid 7328.60", "1.0 tep8_mtp3_1k1k/con2_iter10_1k1k valid 286.59",
 			"1.1 tep8_mtp3_1k1k/con4_iter10_1k1k valid 512.45"}},
 		{dir: "disagg-e2e", mode: parse.Disagg, results: []string{
 			"0.0 e2e-toy-fp4_1k1k_ctx1_gen1_dep8_bs768_eplb0_mtp0_ccb-UCX/con8_iter10_isl1024_osl1024 valid 1129.78",
 			"0.1 e2e-toy-fp4_1k1k_ctx1_gen1_dep8_bs768_eplb0_mtp0_ccb-UCX/con16_iter10_isl1024_osl1024 valid 1969.47"}},
 		{dir: "disagg-gen-only", mode: parse.Disagg, results: []string{
 			"0.0 gen_only-toy-fp4_8k1k_ctx1_gen1_dep8_bs64_eplb0_mtp0_ccb-UCX/con64_iter1_isl8192_osl1024 valid 3303.23"}},
-		{dir: "disagg-va", mode: parse.Disagg, results: []string{"", ""}},
-		{dir: "disagg-vb", mode: parse.Disagg, results: []string{""}},
+		{dir: "disagg-gen-only-computed", mode: parse.Disagg, results: []string{
+			"0.0 gen_only-toy-fp4_8k1k_ctx1_gen1_dep8_bs64_eplb0_mtp0_ccb-UCX/con64_iter1_isl8192_osl1024 valid 3273.53"}},
+		{dir: "disagg-va", mode: parse.Disagg, results: []string{"0.0 toy-fp4_1k1k_ctx1_gen1_tp8_va/con4_iter8_isl1024_osl1024 valid 784.49",
+			"0.1 toy-fp4_1k1k_ctx1_gen1_tp8_va/con8_iter8_isl1024_osl1024 valid 1393.49"}},
+		{dir: "disagg-vb", mode: parse.Disagg, results: []string{
+			"0.0 e2e-toy-fp4_1k1k_ctx1_gen1_tp8_vb/con4_iter10_isl1024_osl1024 valid 783.77"}},
 		{dir: "disagg-no-benchmark", failed: []parse.Code{parse.NoBenchmark}},
 		{dir: "failed-requests", mode: parse.SingleAgg, results: []string{
 			"0.0 tp4_1k1k/con8_iter5_1k1k failed 775.24 failed-requests,junit-failure"}, failed: []parse.Code{parse.JUnitFailure}},
@@ -91,7 +95,8 @@ func TestRunDirectories(t *testing.T) {
 		{dir: "no-upload", mode: parse.SingleAgg, results: []string{"0.0 tp4_1k1k/con8_iter10_1k1k valid 1005.89"}},
 		{dir: "sa-client", mode: parse.SingleAgg, results: []string{"0.0 tp4_1k1k/con8_iter10_1k1k valid 998.66"}},
 		{dir: "lost", mode: parse.SingleAgg, results: []string{"0.0 tp4_1k1k/con8_iter10_1k1k failed 950.32 lost-requests"}},
-		{dir: "custom-prefix", mode: parse.Disagg, results: []string{""}},
+		{dir: "custom-prefix", mode: parse.Disagg, results: []string{
+			"0.0 e2e-toy-fp4_1k1k_ctx1_gen1_dep8_bs768_eplb0_mtp0_ccb-UCX/con8_iter10_isl1024_osl1024 valid 1124.04"}},
 		{dir: "accuracy-only", mode: parse.SingleAgg, results: []string{"0.0 tp4_1k1k/con8_iter10_1k1k valid 1000.00"}},
 		{dir: "duplicated-client-log", mode: parse.SingleAgg, also: 1, results: []string{
 			"0.0 tp4_1k1k/con8_iter10_1k1k failed 1009.49 missing-results"}, failed: []parse.Code{parse.MissingResults}},

@@ -1,0 +1,25 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+)
+
+func parseCommand(s *settings, std stdio) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "parse PATH…",
+		Short: "Read results and print them; write nothing",
+		Long: "Read run directories, benchmark logs and results.xml files, and print the results, every skipped input with its\n" +
+			"reason and the ledger. Nothing is written.",
+		Args: needPaths,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			p, err := newPipeline(s, std)
+			if err != nil {
+				return err
+			}
+			p.store = &memory{light: true}
+			return p.finish(cmd.Context(), p.read(cmd.Context(), args))
+		},
+	}
+	s.addReading(c.Flags())
+	return c
+}

@@ -1,0 +1,293 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/goccy/go-yaml"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/trtperf/trtperf/parse"
+	"github.com/trtperf/trtperf/parse/run"
+)
+
+// settings are the values of all flags. A flag means the same on every command.
+type settings struct {
+	config  string
+	json    bool
+	quiet   bool
+	verbose bool
+	noColor bool
+
+	mode      string
+	configDir string
+	metrics   string
+	system    parse.System
+	gpuCount  int
+	smClock   float64
+	memClock  float64
+	job       parse.Job
+	startTime timeFlag
+	endTime   timeFlag
+
+	outputDir     string
+	layout        string
+	perTest       bool
+	includeFailed bool
+
+	db        string
+	to        []string
+	uploadAll bool
+	caFile    string
+	from      string
+
+	// origin says where each flag's value came from, where that is not the default.
+	origin map[string]string
+}
+
+// timeFlag is a point in time: "2006-01-02 15:04:05" in UTC, as trt_perf_parser.py takes it, or RFC 3339.
+type timeFlag struct{ time.Time }
+
+func (t *timeFlag) Set(text string) error {
+	for _, layout := range []string{time.RFC3339, time.DateTime} {
+		if at, err := time.ParseInLocation(layout, text, time.UTC); err == nil {
+			t.Time = at.UTC()
+			return nil
+		}
+	}
+	return errors.New(`write "2026-11-23 14:00:00" (UTC) or "2026-11-23T14:00:00+01:00"`)
+}
+
+func (t *timeFlag) String() string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.Format(time.DateTime)
+}
+
+func (t *timeFlag) Type() string { return "time" }
+
+func (s *settings) addCommon(f *pflag.FlagSet) {
+	f.StringVar(&s.config, "config", "", "settings file (default ./trtperf.yaml, else $XDG_CONFIG_HOME/trtperf/trtperf.yaml)")
+	f.BoolVar(&s.json, "json", false, "print events, one JSON object a line, on standard output; people's text goes to standard error")
+	f.BoolVarP(&s.quiet, "quiet", "q", false, "print errors only")
+	f.BoolVarP(&s.verbose, "verbose", "v", false, "also print notes, and where each setting came from")
+	f.BoolVar(&s.noColor, "no-color", false, "no colours, also where the terminal has them")
+}
+
+func (s *settings) addReading(f *pflag.FlagSet) {
+	f.StringVar(&s.mode, "mode", "", "single-agg, multi-agg or disagg, where neither test id nor run tells it")
+	f.StringVar(&s.configDir, "config-dir", "", "directory of the tests' YAML configurations (default beside the run)")
+	f.StringVar(&s.metrics, "metrics", "", "YAML file with metrics of your own")
+	f.StringVar(&s.system.GPU, "gpu", "", "GPU product name")
+	f.IntVar(&s.gpuCount, "gpu-count", 0, "number of GPUs of the machine")
+	f.StringVar(&s.system.Driver, "driver", "", "GPU driver version")
+	f.StringVar(&s.system.CUDA, "cuda", "", "CUDA version")
+	f.Float64Var(&s.smClock, "sm-clock", 0, "SM clock in MHz")
+	f.Float64Var(&s.memClock, "mem-clock", 0, "memory clock in MHz")
+	f.StringVar(&s.system.CPU, "cpu-name", "", "CPU name")
+	f.StringVar(&s.system.OS, "os", "", "operating system")
+	f.StringVar(&s.system.Host, "hostname", "", "host that ran the benchmark")
+	f.StringVar(&s.job.TensorRTLLM, "trtllm", "", "TensorRT-LLM version")
+	f.StringVar(&s.job.TensorRT, "tensorrt", "", "TensorRT version")
+	f.StringVar(&s.job.Commit, "commit", "", "commit that was tested")
+	f.StringVar(&s.job.Link, "link", "", "link to the job")
+	f.StringVar(&s.job.Notes, "notes", "", "free text")
+	f.Var(&s.startTime, "start-time", "start of the run, in UTC")
+	f.Var(&s.endTime, "end-time", "end of the run, in UTC")
+}
+
+func (s *settings) addOutput(f *pflag.FlagSet) {
+	f.StringVarP(&s.outputDir, "output-dir", "o", ".", "directory for the CSVs")
+	f.StringVar(&s.layout, "layout", "guide,metric-rows", "CSV layouts: guide, metric-rows, full")
+	f.BoolVar(&s.perTest, "per-test", false, "CSVs per test, in <output-dir>/<test id>/")
+}
+
+func (s *settings) addFailed(f *pflag.FlagSet) {
+	f.BoolVar(&s.includeFailed, "include-failed", false, "failed results also in metric-rows and to targets, there as not valid")
+}
+
+func (s *settings) addStore(f *pflag.FlagSet) {
+	f.StringVar(&s.db, "db", "", "local store (default trtperf.db in the output directory)")
+}
+
+func (s *settings) addTargets(f *pflag.FlagSet) {
+	f.StringArrayVar(&s.to, "to", nil, "target: sqlite:PATH or opensearch+https://HOST:PORT/PROJECT; repeatable")
+	f.BoolVar(&s.uploadAll, "upload-all", false, "deliver also tests whose id does not ask for it")
+	f.StringVar(&s.caFile, "ca-file", "", "certificates to trust for TLS, a PEM file")
+}
+
+// resolve fills in flags that the command line does not set: from the environment variable TRTPERF_<NAME>, else from
+// trtperf.yaml.
+func (s *settings) resolve(cmd *cobra.Command, getenv func(string) string) error {
+	s.origin = map[string]string{}
+	flags := cmd.Flags()
+	flags.Visit(func(f *pflag.Flag) { s.origin[f.Name] = "the command line" })
+	if f := flags.Lookup("config"); !f.Changed {
+		s.config = getenv(variable("config"))
+	}
+	file, path, err := readSettings(s.config, getenv)
+	if err != nil {
+		return err
+	}
+	known := map[string]bool{}
+	for _, c := range append(cmd.Root().Commands(), cmd.Root()) {
+		c.Flags().VisitAll(func(f *pflag.Flag) { known[f.Name] = true })
+		c.PersistentFlags().VisitAll(func(f *pflag.Flag) { known[f.Name] = true })
+	}
+	for name := range file {
+		if !known[name] {
+			return usagef("%s: unknown setting %q%s", path, name, didYouMean(name, known))
+		}
+	}
+	var failed error
+	flags.VisitAll(func(f *pflag.Flag) {
+		if f.Changed || failed != nil || f.Name == "help" || f.Name == "config" {
+			return
+		}
+		values, origin := file[f.Name], path
+		if text := getenv(variable(f.Name)); text != "" {
+			values, origin = []string{text}, "$"+variable(f.Name)
+			if f.Value.Type() == "stringArray" {
+				values = strings.Fields(text)
+			}
+		}
+		for _, v := range values {
+			if err := flags.Set(f.Name, v); err != nil {
+				failed = usagef("%s from %s: %w", f.Name, origin, err)
+				return
+			}
+			s.origin[f.Name] = origin
+		}
+	})
+	return failed
+}
+
+// variable is the environment variable of a flag.
+func variable(flag string) string {
+	return "TRTPERF_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
+}
+
+// readSettings reads the settings file: the given one, which must be there, else the first of the default ones that is.
+func readSettings(given string, getenv func(string) string) (map[string][]string, string, error) {
+	paths := []string{given}
+	if given == "" {
+		paths = []string{"trtperf.yaml"}
+		if home := getenv("XDG_CONFIG_HOME"); home != "" {
+			paths = append(paths, filepath.Join(home, "trtperf", "trtperf.yaml"))
+		} else if home := getenv("HOME"); home != "" {
+			paths = append(paths, filepath.Join(home, ".config", "trtperf", "trtperf.yaml"))
+		}
+	}
+	for _, path := range paths {
+		text, err := os.ReadFile(path)
+		if errors.Is(err, fs.ErrNotExist) && given == "" {
+			continue
+		}
+		if err != nil {
+			return nil, path, usagef("settings file: %w", err)
+		}
+		var raw map[string]any
+		if err := yaml.Unmarshal(text, &raw); err != nil {
+			return nil, path, usagef("%s: %w", path, err)
+		}
+		values := map[string][]string{}
+		for name, v := range raw {
+			switch v := v.(type) {
+			case []any:
+				for _, x := range v {
+					values[name] = append(values[name], fmt.Sprint(x))
+				}
+			case map[string]any:
+				return nil, path, usagef("%s: setting %q must be a value or a list", path, name)
+			case nil:
+			default:
+				values[name] = []string{fmt.Sprint(v)}
+			}
+		}
+		return values, path, nil
+	}
+	return nil, "", nil
+}
+
+// reading returns the options of package run.
+func (s *settings) reading(std stdio) (run.Options, error) {
+	o := run.Options{Table: parse.Metrics(), ConfigDir: s.configDir, System: s.system, Job: s.job, Started: s.startTime.Time,
+		Ended: s.endTime.Time, Stdin: std.in}
+	if s.mode != "" {
+		mode, err := parse.ParseMode(s.mode)
+		if err != nil {
+			return o, usagef("--mode: %w", err)
+		}
+		o.Mode = mode
+	}
+	if s.metrics != "" {
+		own, err := readMetrics(s.metrics)
+		if err != nil {
+			return o, usagef("--metrics: %w", err)
+		}
+		if o.Table, err = o.Table.With(own); err != nil {
+			return o, usagef("--metrics %s: %w", s.metrics, err)
+		}
+	}
+	if s.gpuCount > 0 {
+		o.System.GPUCount = &s.gpuCount
+	}
+	if s.smClock > 0 {
+		o.System.SMClockMHz = &s.smClock
+	}
+	if s.memClock > 0 {
+		o.System.MemClockMHz = &s.memClock
+	}
+	return o, nil
+}
+
+// database is the local store's path.
+func (s *settings) database() string {
+	if s.db != "" {
+		return s.db
+	}
+	return filepath.Join(s.outputDir, "trtperf.db")
+}
+
+// didYouMean proposes the nearest of the known words, if one is near.
+func didYouMean(word string, known map[string]bool) string {
+	best, least := "", 3
+	for k := range known {
+		if d := distance(word, k); d < least || d == least && best != "" && k < best {
+			best, least = k, d
+		}
+	}
+	if best == "" {
+		return ""
+	}
+	return fmt.Sprintf("; did you mean %q?", best)
+}
+
+// distance is the number of letters to insert, delete or replace to turn a into b.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost++
+			}
+			diagonal = row[j+1]
+			row[j+1] = slices.Min([]int{cost, row[j] + 1, diagonal + 1})
+		}
+	}
+	return row[len(b)]
+}
