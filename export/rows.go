@@ -1,0 +1,210 @@
+package export
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/csv"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"math"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/gocarina/gocsv"
+
+	"github.com/trtperf/trtperf/parse"
+)
+
+// metricRow is a row of the metric-rows layout: the columns of TensorRT-LLM's tests/integration/defs/perf/utils.py, with device_subtype. All
+// cells are text, so that an absent value is an empty cell.
+type metricRow struct {
+	NetworkName       string `csv:"network_name"`
+	NetworkHash       string `csv:"network_hash"`
+	SMClock           string `csv:"sm_clk"`
+	MemClock          string `csv:"mem_clk"`
+	GPUIndex          string `csv:"gpu_idx"`
+	DeviceSubtype     string `csv:"device_subtype"`
+	PerfCaseName      string `csv:"perf_case_name"`
+	TestName          string `csv:"test_name"`
+	OriginalTestName  string `csv:"original_test_name"`
+	PerfMetric        string `csv:"perf_metric"`
+	TotalTime         string `csv:"total_time__sec"`
+	StartTimestamp    string `csv:"start_timestamp"`
+	EndTimestamp      string `csv:"end_timestamp"`
+	State             string `csv:"state"`
+	Command           string `csv:"command"`
+	Threshold         string `csv:"threshold"`
+	AbsoluteThreshold string `csv:"absolute_threshold"`
+	MetricType        string `csv:"metric_type"`
+}
+
+// Limits of the TRT_perf schema that trt_perf_parser.py writes into.
+const (
+	longestName    = 150
+	longestCommand = 2000
+	// leastTooLarge is the first number that a float(16,6) column refuses, and with it all results of the run.
+	leastTooLarge = 1e10
+)
+
+func writeMetricRows(w io.Writer, results []*parse.Result, t *parse.Table, report *Report) error {
+	rows := []metricRow{} // gocsv writes the header of an empty slice, but not of nil
+	names := networkNames(results)
+	noClock := false
+	for i, r := range results {
+		seconds := totalTime(r)
+		if seconds == "" {
+			report.leftOut(r, "metric-rows leave the result out: neither its block nor a results.xml tells the time it took, and without it"+
+				" trt_perf_parser.py ends")
+			continue
+		}
+		noClock = noClock || r.System.SMClockMHz == nil || r.System.MemClockMHz == nil
+		for m := range t.All() {
+			v, ok := r.Metrics[m.Name]
+			if !ok {
+				continue
+			}
+			if math.Abs(v.Value) >= leastTooLarge {
+				report.leftOut(r, fmt.Sprintf("metric-rows leave %s of a result out: %s is more than TRT_perf can hold", m.Name, v.Text))
+				continue
+			}
+			row := metricRow{
+				NetworkName: names[i], NetworkHash: r.ID, SMClock: float(r.System.SMClockMHz), MemClock: float(r.System.MemClockMHz),
+				PerfCaseName: names[i], TestName: names[i], OriginalTestName: baseName(r), PerfMetric: decimal(v.Value),
+				TotalTime: seconds, StartTimestamp: upstreamTime(r.StartedAt), EndTimestamp: upstreamTime(r.EndedAt),
+				State: string(r.Status), Command: command(r), MetricType: m.MetricType,
+			}
+			if relative, absolute, ok := m.Thresholds(); ok {
+				row.Threshold, row.AbsoluteThreshold = decimal(relative), decimal(absolute)
+			}
+			rows = append(rows, row)
+		}
+	}
+	if noClock {
+		report.Diagnostics = append(report.Diagnostics, parse.Diagnostic{Severity: parse.Info, Code: LeftOut,
+			Message: "metric-rows have no clocks for some results, and TRT_perf demands them: --sm-clock and --mem-clock give them"})
+	}
+	out := csv.NewWriter(w)
+	out.UseCRLF = true
+	if err := gocsv.MarshalCSV(rows, gocsv.NewSafeCSVWriter(out)); err != nil {
+		return err
+	}
+	return out.Error()
+}
+
+// totalTime is never guessed: the benchmark's duration, else the test case's time, else empty.
+func totalTime(r *parse.Result) string {
+	if v, ok := r.Metrics["benchmark_duration"]; ok && v.Value < leastTooLarge {
+		return decimal(v.Value)
+	}
+	return float(r.TestSeconds)
+}
+
+// upstreamTime is how test_perf.py writes times, in UTC.
+func upstreamTime(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format(time.DateTime)
+}
+
+// baseName is "<function>[<test id>]", else the name of the log.
+func baseName(r *parse.Result) string {
+	id := r.TestID
+	switch {
+	case id.IsZero():
+		file := cmp.Or(r.Source.Member, r.Source.File)
+		return strings.TrimSuffix(filepath.Base(file), filepath.Ext(file))
+	case id.Suite == parse.PerfSanity:
+		return fmt.Sprintf("%s[%s]", cmp.Or(r.Function, id.Function, parse.DefaultFunction), id.ID)
+	}
+	return id.String()
+}
+
+// networkNames names each Result so that no two share a name, also for a reader that ignores letter case: with the indices of server
+// and client where the test does not suffice, then with the block and at last the identity.
+func networkNames(results []*parse.Result) []string {
+	const steps = 4
+	names := make([]string, len(results))
+	step := make([]int, len(results))
+	for range steps {
+		taken := map[string][]int{}
+		for i, r := range results {
+			names[i] = networkName(r, step[i])
+			key := strings.ReplaceAll(strings.ToLower(names[i]), "-refit", "") // as trt_perf_parser.py compares them
+			taken[key] = append(taken[key], i)
+		}
+		for _, same := range taken {
+			if len(same) > 1 {
+				for _, i := range same {
+					step[i]++
+				}
+			}
+		}
+	}
+	return names
+}
+
+// networkName is a name with as much behind it as a step asks for.
+func networkName(r *parse.Result, step int) string {
+	name := baseName(r)
+	if step >= 1 && (r.Server.Index != nil || r.Client.Index != nil) {
+		name += fmt.Sprintf("-%s-%s", cmp.Or(integer(r.Server.Index), r.Server.Name), cmp.Or(integer(r.Client.Index), r.Client.Name))
+	}
+	if step >= 2 && r.Source.Block > 0 {
+		name += fmt.Sprintf("-block%d", r.Source.Block)
+	}
+	if step >= 3 {
+		name += "-" + r.ID[:min(12, len(r.ID))]
+	}
+	end := ""
+	if r.Client.Concurrency != nil && !strings.HasSuffix(name, "_con:"+integer(r.Client.Concurrency)) {
+		end = "_con:" + integer(r.Client.Concurrency)
+	}
+	if utf8.RuneCountInString(name+end) <= longestName {
+		return name + end
+	}
+	sum := sha256.Sum256([]byte(name + end))
+	end = "~" + hex.EncodeToString(sum[:6]) + "_con:" + cmp.Or(integer(r.Client.Concurrency), "unknown")
+	if r.Client.Concurrency == nil {
+		end = "~" + hex.EncodeToString(sum[:6])
+	}
+	head := []rune(name)
+	return string(head[:longestName-utf8.RuneCountInString(end)]) + end
+}
+
+// precisionOptions are the words for which trt_perf_parser.py takes a precision from a command, in its order. It looks for them
+// anywhere in the text, so a name with another one in it would mislead it.
+var precisionOptions = []string{"float16", "fp16", "int8", "bf16", "float32", "fp32", "noTF32", "fp8", "fp4"}
+
+// precisionSpelling are spellings that it would take for something else.
+var precisionSpelling = strings.NewReplacer("bfloat16", "bf16", "float16", "fp16", "float32", "fp32")
+
+// command tells trt_perf_parser.py what it looks for in a command's text: the precision as an option. Where the precision is known,
+// words that would lead it to another one are left out.
+func command(r *parse.Result) string {
+	words := []string{"benchmark_serving", r.Labels.Command}
+	if r.Labels.Model != "" {
+		words = append(words, "--model="+filepath.Base(r.Labels.Model))
+	}
+	precision := precisionSpelling.Replace(r.Labels.Precision)
+	if precision != "" {
+		words = append(words, "--"+precision)
+	}
+	if r.Client.Concurrency != nil {
+		words = append(words, "--concurrency="+integer(r.Client.Concurrency))
+	}
+	words = slices.DeleteFunc(words, func(word string) bool {
+		return word == "" || precision != "" && slices.ContainsFunc(precisionOptions, func(option string) bool {
+			return strings.Contains(word, option) && !strings.Contains(precision, option)
+		})
+	})
+	text := strings.Join(words, " ")
+	if utf8.RuneCountInString(text) > longestCommand {
+		text = string([]rune(text)[:longestCommand])
+	}
+	return text
+}
