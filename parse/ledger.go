@@ -91,8 +91,8 @@ type Ledger struct {
 }
 
 // Balance returns an error if the counts do not add up: found is the number of inputs that were found, and owing the number of
-// Results that were to be delivered to every target. A ledger that does not balance is a fault of trtperf.
-func (l *Ledger) Balance(found, owing int) error {
+// Results that each target was to be asked about. A ledger that does not balance is a fault of trtperf.
+func (l *Ledger) Balance(found int, owing map[string]int) error {
 	if n := l.Inputs.Read + l.Inputs.Skipped + l.Inputs.Failed; n != found {
 		return fmt.Errorf("the ledger does not balance: %d inputs found, %d accounted for", found, n)
 	}
@@ -100,8 +100,8 @@ func (l *Ledger) Balance(found, owing int) error {
 		return fmt.Errorf("the ledger does not balance: %d blocks read, %d accounted for", l.Results.Blocks, n)
 	}
 	for _, target := range slices.Sorted(maps.Keys(l.Targets)) {
-		if n := l.Targets[target].Total(); n != owing {
-			return fmt.Errorf("the ledger does not balance: %d results for %s, %d accounted for", owing, target, n)
+		if n := l.Targets[target].Total(); n != owing[target] {
+			return fmt.Errorf("the ledger does not balance: %d results for %s, %d accounted for", owing[target], target, n)
 		}
 	}
 	return nil

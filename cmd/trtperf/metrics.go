@@ -11,7 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/trtperf/trtperf/parse"
-	"github.com/trtperf/trtperf/parse/run"
+	runs "github.com/trtperf/trtperf/parse/run"
 )
 
 // ownMetric is a metric of the user's own in a YAML file: a list of these under "metrics".
@@ -127,7 +127,7 @@ func checkMetrics(cmd *cobra.Command, s *settings, std stdio, file string, logs 
 	}
 	hits, blocks := map[string]int{}, 0
 	var unread error
-	for r := range run.Read(cmd.Context(), logs, opt) {
+	for r := range runs.Read(cmd.Context(), logs, opt) {
 		for _, result := range r.Results {
 			blocks++
 			for name := range result.Metrics {

@@ -7,7 +7,7 @@ import (
 	"slices"
 
 	"github.com/trtperf/trtperf/parse"
-	"github.com/trtperf/trtperf/parse/run"
+	runs "github.com/trtperf/trtperf/parse/run"
 )
 
 // commit is what became of one Result in the store.
@@ -30,7 +30,7 @@ type pipeline struct {
 	settings *settings
 	std      stdio
 	report   *reporter
-	reading  run.Options
+	reading  runs.Options
 	store    store
 
 	ledger     parse.Ledger
@@ -40,6 +40,8 @@ type pipeline struct {
 	keep    bool
 	results map[string]*parse.Result
 	order   []string
+	// owing is the number of Results that each target was to be asked about.
+	owing map[string]int
 }
 
 func newPipeline(s *settings, std stdio) (*pipeline, error) {
@@ -48,7 +50,7 @@ func newPipeline(s *settings, std stdio) (*pipeline, error) {
 		return nil, err
 	}
 	return &pipeline{settings: s, std: std, report: newReporter(s, std), reading: reading, results: map[string]*parse.Result{},
-		ledger: parse.Ledger{Targets: map[string]parse.Tally{}}}, nil
+		owing: map[string]int{}, ledger: parse.Ledger{Targets: map[string]parse.Tally{}}}, nil
 }
 
 func (p *pipeline) condition(code int) {
@@ -59,7 +61,7 @@ func (p *pipeline) condition(code int) {
 
 // read reads the inputs, commits the Results of each run and tells what it finds.
 func (p *pipeline) read(ctx context.Context, paths []string) error {
-	for r := range run.Read(ctx, paths, p.reading) {
+	for r := range runs.Read(ctx, paths, p.reading) {
 		for _, x := range r.Skipped {
 			p.report.skipped(x)
 		}
@@ -94,11 +96,11 @@ func (p *pipeline) read(ctx context.Context, paths []string) error {
 	return nil
 }
 
-func (p *pipeline) failedTest(t run.FailedTest) {
+func (p *pipeline) failedTest(t runs.FailedTest) {
 	p.ledger.Tests.Failed++
 	for _, reason := range t.Reasons {
 		test := cmp.Or(t.TestID.String(), t.Place)
-		p.report.diagnostic(parse.Diagnostic{Severity: parse.Error, Code: run.TestFailed, File: t.Place,
+		p.report.diagnostic(parse.Diagnostic{Severity: parse.Error, Code: runs.TestFailed, File: t.Place,
 			Message: fmt.Sprintf("test %s: %s: %s", test, reason.Code, reason.Message)})
 	}
 }
@@ -163,11 +165,7 @@ func (p *pipeline) kept() []*parse.Result {
 
 // finish prints the ledger and returns the command's exit code as an error. Err is what ended the command early.
 func (p *pipeline) finish(ctx context.Context, err error) error {
-	owing := 0
-	for _, t := range p.ledger.Targets {
-		owing = max(owing, t.Total())
-	}
-	balance := p.ledger.Balance(p.found, owing)
+	balance := p.ledger.Balance(p.found, p.owing)
 	switch {
 	case ctx.Err() != nil:
 		p.condition(exitInterrupted)

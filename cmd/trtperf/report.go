@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -50,6 +52,11 @@ func (r *reporter) say(format string, args ...any) {
 	if !r.quiet {
 		r.print(fmt.Sprintf(format, args...) + "\n")
 	}
+}
+
+// warn prints a line for people, also with --quiet.
+func (r *reporter) warn(format string, args ...any) {
+	r.print("warning  " + fmt.Sprintf(format, args...) + "\n")
 }
 
 func (r *reporter) print(text string) {
@@ -160,7 +167,8 @@ func (r *reporter) ledger(l *parse.Ledger) {
 	}
 	r.say("inputs   %d read, %d skipped, %d failed", l.Inputs.Read, l.Inputs.Skipped, l.Inputs.Failed)
 	r.say("results  %d valid, %d failed, %d copies; %d failed tests", l.Results.Valid, l.Results.Failed, l.Results.Duplicate, l.Tests.Failed)
-	for target, t := range l.Targets {
+	for _, target := range slices.Sorted(maps.Keys(l.Targets)) {
+		t := l.Targets[target]
 		r.say("target   %s: %d stored, %d present, %d refused, %d owed, %d withheld", target, t.Stored, t.Present, t.Refused, t.Owed, t.Withheld)
 	}
 }

@@ -45,7 +45,7 @@ func rootCommand(s *settings, std stdio) *cobra.Command {
 			for _, c := range cmd.Commands() {
 				known[c.Name()] = true
 			}
-			return usagef("unknown command %q%s; trtperf --help lists the commands", args[0], didYouMean(args[0], known))
+			return usagef("unknown command %q%s; trtperf --help lists the commands", args[0], didYouMean(args[0], "", known))
 		},
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
 			if err := s.resolve(cmd, std.getenv); err != nil {
@@ -69,7 +69,7 @@ func flagError(cmd *cobra.Command, err error) error {
 	if unknown, ok := errors.AsType[*pflag.NotExistError](err); ok {
 		known := map[string]bool{}
 		cmd.Flags().VisitAll(func(f *pflag.Flag) { known[f.Name] = true })
-		return usagef("%w%s; trtperf %s --help lists the flags", err, didYouMean(unknown.GetSpecifiedName(), known), cmd.Name())
+		return usagef("%w%s; trtperf %s --help lists the flags", err, didYouMean(unknown.GetSpecifiedName(), "--", known), cmd.Name())
 	}
 	return usagef("%w; trtperf %s --help says what to write", err, cmd.Name())
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/trtperf/trtperf/parse"
-	"github.com/trtperf/trtperf/parse/run"
+	runs "github.com/trtperf/trtperf/parse/run"
 )
 
 // settings are the values of all flags. A flag means the same on every command.
@@ -46,6 +46,7 @@ type settings struct {
 	to        []string
 	uploadAll bool
 	caFile    string
+	deadline  time.Duration
 	from      string
 
 	// origin says where each flag's value came from, where that is not the default.
@@ -122,6 +123,7 @@ func (s *settings) addTargets(f *pflag.FlagSet) {
 	f.StringArrayVar(&s.to, "to", nil, "target: sqlite:PATH or opensearch+https://HOST:PORT/PROJECT; repeatable")
 	f.BoolVar(&s.uploadAll, "upload-all", false, "deliver also tests whose id does not ask for it")
 	f.StringVar(&s.caFile, "ca-file", "", "certificates to trust for TLS, a PEM file")
+	f.DurationVar(&s.deadline, "deadline", defaultDeadline, "how long to ask a target that takes nothing; what it does not take stays owed")
 }
 
 // resolve fills in flags that the command line does not set: from the environment variable TRTPERF_<NAME>, else from
@@ -144,7 +146,7 @@ func (s *settings) resolve(cmd *cobra.Command, getenv func(string) string) error
 	}
 	for name := range file {
 		if !known[name] {
-			return usagef("%s: unknown setting %q%s", path, name, didYouMean(name, known))
+			return usagef("%s: unknown setting %q%s", path, name, didYouMean(name, "", known))
 		}
 	}
 	var failed error
@@ -218,8 +220,8 @@ func readSettings(given string, getenv func(string) string) (map[string][]string
 }
 
 // reading returns the options of package run.
-func (s *settings) reading(std stdio) (run.Options, error) {
-	o := run.Options{Table: parse.Metrics(), ConfigDir: s.configDir, System: s.system, Job: s.job, Started: s.startTime.Time,
+func (s *settings) reading(std stdio) (runs.Options, error) {
+	o := runs.Options{Table: parse.Metrics(), ConfigDir: s.configDir, System: s.system, Job: s.job, Started: s.startTime.Time,
 		Ended: s.endTime.Time, Stdin: std.in}
 	if s.mode != "" {
 		mode, err := parse.ParseMode(s.mode)
@@ -257,8 +259,8 @@ func (s *settings) database() string {
 	return filepath.Join(s.outputDir, "trtperf.db")
 }
 
-// didYouMean proposes the nearest of the known words, if one is near.
-func didYouMean(word string, known map[string]bool) string {
+// didYouMean proposes the nearest of the known words, if one is near. Dashes stand before it.
+func didYouMean(word, dashes string, known map[string]bool) string {
 	best, least := "", 3
 	for k := range known {
 		if d := distance(word, k); d < least || d == least && best != "" && k < best {
@@ -268,7 +270,7 @@ func didYouMean(word string, known map[string]bool) string {
 	if best == "" {
 		return ""
 	}
-	return fmt.Sprintf("; did you mean %q?", best)
+	return fmt.Sprintf(" (did you mean %s%s?)", dashes, best)
 }
 
 // distance is the number of letters to insert, delete or replace to turn a into b.

@@ -19,6 +19,7 @@ import (
 type testCase struct {
 	junit.Case
 	file             located
+	whole            bool // the file has no fault, so that it has no further cases
 	id               parse.TestID
 	module, function string
 	blocks           []block
@@ -61,7 +62,7 @@ func (r *reader) readJUnit(f located) {
 	if report != nil {
 		number := 0
 		for i, c := range report.Cases {
-			t := &testCase{Case: c, file: f, id: c.ID, blocks: blocks[i], worker: workers[i]}
+			t := &testCase{Case: c, file: f, whole: err == nil && report.EndsAt == 0, id: c.ID, blocks: blocks[i], worker: workers[i]}
 			t.module, t.function = c.ID.Module, c.ID.Function
 			if t.module == "" {
 				t.module = c.File
@@ -173,10 +174,10 @@ func (r *reader) casesOf(id parse.TestID, dir string) []*testCase {
 	return found
 }
 
-// onlyCase returns the entry that every log of the group belongs to: the only one of its results.xml files, where no directory
-// is a test's own; else nil.
+// onlyCase returns the entry that every log of the group belongs to: the only one of its results.xml files, where that is a
+// performance test's and no directory is a test's own; else nil.
 func (r *reader) onlyCase() *testCase {
-	if len(r.cases) != 1 || len(r.group.tests) != 0 {
+	if len(r.cases) != 1 || len(r.group.tests) != 0 || !r.cases[0].whole || r.cases[0].id.Suite == parse.OtherSuite {
 		return nil
 	}
 	return r.cases[0]

@@ -71,6 +71,15 @@ func (db *DB) Owed(ctx context.Context, target, behind string, n int) ([]upload.
 	return items, rows.Err()
 }
 
+// OwedCount returns how many Results a target is owed.
+func (db *DB) OwedCount(ctx context.Context, target string) (int, error) {
+	var n int
+	if err := db.sql.QueryRowContext(ctx, "SELECT count(*) FROM outbox WHERE target = ? AND state = 'owed'", target).Scan(&n); err != nil {
+		return 0, fmt.Errorf("outbox of %s: %w", db.path, err)
+	}
+	return n, nil
+}
+
 // Settle notes a store's answers.
 func (db *DB) Settle(ctx context.Context, target string, items []upload.Item, answers []upload.Answer) error {
 	return db.outbox(ctx, func(tx *sql.Tx) error {

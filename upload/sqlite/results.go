@@ -21,7 +21,7 @@ type Committed struct {
 	New    bool
 	// Changed says that the merged Result differs from what the store had.
 	Changed bool
-	// Known is the place that the store knew the Result from, where that is another one; nil otherwise.
+	// Known is the place that the store has the Result from, where this reading's is another one; nil otherwise.
 	Known *parse.Source
 	// Disagrees is the test that the store has for the Result, where this reading names another one; the reading is then not
 	// merged.
@@ -69,7 +69,7 @@ func commit(ctx context.Context, tx *sql.Tx, r *parse.Result) (Committed, error)
 		}
 	}
 	c := Committed{Result: old}
-	if len(unknown) > 0 {
+	if place(r.Source) != place(old.Source) {
 		c.Known = &old.Source
 	}
 	if !old.TestID.IsZero() && !r.TestID.IsZero() && !old.TestID.SameTest(r.TestID) {

@@ -93,7 +93,7 @@ func TestCommitKnowsCopies(t *testing.T) {
 	if c.New || c.Changed || c.Known == nil || c.Known.File != "/logs/1.log" || len(c.Result.AlsoIn) != 1 {
 		t.Errorf("a copy: %+v", c)
 	}
-	if c := commit(t, db, copied); c.Known != nil || len(c.Result.AlsoIn) != 1 {
+	if c := commit(t, db, copied); c.Known == nil || len(c.Result.AlsoIn) != 1 {
 		t.Errorf("the copy again: %+v", c)
 	}
 	other := storetest.Result(1)

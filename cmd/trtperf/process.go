@@ -1,0 +1,201 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/trtperf/trtperf/export"
+	"github.com/trtperf/trtperf/parse"
+	"github.com/trtperf/trtperf/upload/sqlite"
+)
+
+func processCommand(s *settings, std stdio) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "process PATH…",
+		Short: "Read results, write CSVs, commit to the local store and deliver to every --to",
+		Long: "Read run directories, benchmark logs and results.xml files; write the CSVs; commit every result to the local\n" +
+			"store; deliver from there to every --to. What cannot be done is named, the rest is done, and the exit code says it.",
+		Args: needPaths,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			p, err := newPipeline(s, std)
+			if err != nil {
+				return err
+			}
+			layouts, err := export.ParseLayouts(s.layout)
+			if err != nil {
+				return usagef("--layout: %w", err)
+			}
+			d, err := s.dispatch(std)
+			if err != nil {
+				return err
+			}
+			p.keep = true
+			return p.withStore(cmd.Context(), func(ctx context.Context, db *sqlite.DB) error {
+				if err := p.read(ctx, args); err != nil {
+					return err
+				}
+				p.export(layouts)
+				p.report.say("stored   %d results in %s", len(p.order), s.database())
+				return p.deliver(ctx, db, d)
+			})
+		},
+	}
+	s.addReading(c.Flags())
+	s.addOutput(c.Flags())
+	s.addFailed(c.Flags())
+	s.addStore(c.Flags())
+	s.addTargets(c.Flags())
+	return c
+}
+
+// withStore opens the local store, runs f with it and finishes the command.
+func (p *pipeline) withStore(ctx context.Context, f func(context.Context, *sqlite.DB) error) error {
+	db, err := sqlite.Open(ctx, p.settings.database())
+	if err != nil {
+		return p.finish(ctx, &codeError{exitUsage, err})
+	}
+	p.store = localStore{db}
+	err = f(ctx, db)
+	return p.finish(ctx, errors.Join(err, db.Close()))
+}
+
+// localStore is the pipeline's store in an SQLite file.
+type localStore struct{ db *sqlite.DB }
+
+func (l localStore) commit(ctx context.Context, results []*parse.Result) ([]commit, error) {
+	committed, err := l.db.Commit(ctx, results)
+	if err != nil {
+		return nil, err
+	}
+	commits := make([]commit, len(committed))
+	for i, c := range committed {
+		commits[i] = commit{merged: c.Result, known: c.Known, disagrees: c.Disagrees}
+	}
+	return commits, nil
+}
+
+// export writes the CSVs of the command's Results. A file that cannot be written is told of and makes the exit code, nothing more.
+func (p *pipeline) export(layouts []export.Layout) {
+	s := p.settings
+	report, err := export.Write(s.outputDir, p.kept(), export.Options{Table: p.reading.Table, Layouts: layouts, IncludeFailed: s.includeFailed,
+		PerTest: s.perTest})
+	for _, d := range report.Diagnostics {
+		p.report.diagnostic(d)
+	}
+	for _, f := range report.Files {
+		remark := ""
+		switch f.Layout {
+		case export.Guide:
+			remark = "; for people: trt_perf_parser.py skips every row of it"
+		case export.MetricRows:
+			remark = "; this is the one that trt_perf_parser.py reads"
+		}
+		p.report.say("wrote    %s (%d results)%s", f.Path, f.Results, remark)
+	}
+	if err != nil {
+		p.condition(exitUsage)
+		p.report.diagnostic(parse.Diagnostic{Severity: parse.Error, Code: "output", File: filepath.Clean(s.outputDir), Message: err.Error()})
+	}
+}
+
+func exportCommand(s *settings, std stdio) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "export PATH…",
+		Short: "Read results and write CSVs; or write them from a store with --from",
+		Long: "Read run directories, benchmark logs and results.xml files and write the CSVs. With --from DB, write them from\n" +
+			"the results of a store. No store is written.",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if (s.from == "") == (len(args) == 0) {
+				return usagef("export: name either files and directories, or a store with --from DB")
+			}
+			layouts, err := export.ParseLayouts(s.layout)
+			if err != nil {
+				return usagef("--layout: %w", err)
+			}
+			p, err := newPipeline(s, std)
+			if err != nil {
+				return err
+			}
+			p.keep = true
+			p.store = &memory{}
+			ctx := cmd.Context()
+			if s.from != "" {
+				err = p.readStore(ctx, s.from)
+			} else {
+				err = p.read(ctx, args)
+			}
+			if err == nil {
+				p.export(layouts)
+			}
+			return p.finish(ctx, err)
+		},
+	}
+	s.addReading(c.Flags())
+	s.addOutput(c.Flags())
+	s.addFailed(c.Flags())
+	c.Flags().StringVar(&s.from, "from", "", "local store to write the CSVs from")
+	return c
+}
+
+// readStore takes the Results of a store.
+func (p *pipeline) readStore(ctx context.Context, path string) error {
+	db, err := sqlite.OpenExisting(ctx, path)
+	if err != nil {
+		return &codeError{exitUsage, err}
+	}
+	err = db.Results(ctx, sqlite.Filter{}, func(r *parse.Result) error {
+		p.ledger.Results.Blocks++
+		p.results[r.ID] = r
+		p.order = append(p.order, r.ID)
+		p.report.result(r)
+		p.tally(r, 1)
+		return nil
+	})
+	if len(p.order) == 0 {
+		p.condition(exitNothing)
+	}
+	if p.ledger.Results.Failed > 0 {
+		p.condition(exitFailed)
+	}
+	return errors.Join(err, db.Close())
+}
+
+func listCommand(s *settings, std stdio) *cobra.Command {
+	var f sqlite.Filter
+	var status string
+	c := &cobra.Command{
+		Use:   "list",
+		Short: "Print the results of a local store",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			switch f.Status = parse.Status(status); f.Status {
+			case "", parse.Valid, parse.Failed:
+			default:
+				return usagef("--status: write %s or %s", parse.Valid, parse.Failed)
+			}
+			db, err := sqlite.OpenExisting(cmd.Context(), s.database())
+			if err != nil {
+				return &codeError{exitUsage, err}
+			}
+			report := newReporter(s, std)
+			n := 0
+			err = db.Results(cmd.Context(), f, func(r *parse.Result) error {
+				n++
+				report.result(r)
+				return nil
+			})
+			report.results()
+			report.say("%d results", n)
+			return errors.Join(err, db.Close(), report.err)
+		},
+	}
+	s.addStore(c.Flags())
+	c.Flags().StringVarP(&s.outputDir, "output-dir", "o", ".", "directory of the local store")
+	c.Flags().StringVar(&f.Test, "test", "", "only tests whose id contains this")
+	c.Flags().StringVar(&f.ID, "id", "", "only results whose identity begins so")
+	c.Flags().StringVar(&status, "status", "", "only valid or only failed ones")
+	return c
+}

@@ -1,0 +1,273 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/trtperf/trtperf/parse"
+	"github.com/trtperf/trtperf/upload"
+	"github.com/trtperf/trtperf/upload/opensearch"
+	"github.com/trtperf/trtperf/upload/sqlite"
+)
+
+// dispatch is where a command delivers to.
+type dispatch struct {
+	targets []upload.Target
+	open    func(ctx context.Context, t upload.Target) (upload.Store, error)
+	policy  upload.Policy
+}
+
+// dispatch reads the targets of the command line and the credentials of the environment.
+func (s *settings) dispatch(std stdio) (*dispatch, error) {
+	d := &dispatch{policy: upload.DefaultPolicy()}
+	d.policy.Deadline = s.deadline
+	for _, text := range s.to {
+		t, err := upload.ParseTarget(text)
+		if err != nil {
+			return nil, usagef("--to: %w", err)
+		}
+		d.targets = append(d.targets, t)
+	}
+	d.open = func(ctx context.Context, t upload.Target) (upload.Store, error) {
+		if t.Kind == upload.SQLite {
+			return sqlite.Open(ctx, t.Path)
+		}
+		access, err := opensearch.Credentials(std.getenv)
+		if err != nil {
+			return nil, err
+		}
+		return opensearch.New(opensearch.Config{Addresses: t.Addresses, Project: t.Project, Access: access, CAFile: s.caFile,
+			Table: parse.Metrics()})
+	}
+	// A target that cannot be opened for what the user wrote is known before anything is read.
+	for _, t := range d.targets {
+		if t.Kind != upload.OpenSearch {
+			continue
+		}
+		store, err := d.open(context.Background(), t)
+		if err != nil {
+			return nil, usagef("--to %s: %w", t, err)
+		}
+		if err := store.Close(); err != nil {
+			return nil, err
+		}
+	}
+	return d, nil
+}
+
+// deliver owes the command's Results to every target and delivers all that these are owed.
+func (p *pipeline) deliver(ctx context.Context, db *sqlite.DB, d *dispatch) error {
+	if len(d.targets) == 0 {
+		return nil
+	}
+	var orders []upload.Order
+	for _, id := range p.order {
+		orders = append(orders, upload.Order{ID: id, Withhold: p.withhold(p.results[id])})
+	}
+	for _, t := range d.targets {
+		withheld, err := db.Owe(ctx, t.String(), orders)
+		if err != nil {
+			return err
+		}
+		if err := p.deliverTo(ctx, db, d, t, withheld); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// withhold says why a Result is not delivered, or nothing.
+func (p *pipeline) withhold(r *parse.Result) string {
+	switch {
+	case r.TestID.Upload == parse.UploadNo && !p.settings.uploadAll:
+		return "its test id does not ask for upload; --upload-all delivers it"
+	case !r.Valid() && !p.settings.includeFailed:
+		return "the result is failed; --include-failed delivers it, as not valid"
+	}
+	return ""
+}
+
+// deliverTo delivers what one target is owed and counts it.
+func (p *pipeline) deliverTo(ctx context.Context, db *sqlite.DB, d *dispatch, t upload.Target, withheld []parse.Delivery) error {
+	target := t.String()
+	var tally parse.Tally
+	for _, w := range withheld {
+		tally.Add(w.Outcome)
+		p.report.delivery(w)
+	}
+	owed, err := db.OwedCount(ctx, target)
+	if err != nil {
+		return err
+	}
+	p.owing[target] = owed + len(withheld)
+	store, err := d.open(ctx, t)
+	if err != nil {
+		// The outbox keeps it all; the message says what to do.
+		p.report.diagnostic(parse.Diagnostic{Severity: parse.Error, Code: "target", Message: fmt.Sprintf("%s: %v; %d results stay owed", target, err, owed)})
+		tally.Owed += owed
+	} else {
+		sent, err := upload.Deliver(ctx, db, target, store, d.policy, p.report.delivery)
+		tally.Stored, tally.Present, tally.Refused, tally.Owed = sent.Stored, sent.Present, sent.Refused, sent.Owed
+		if err := errors.Join(err, store.Close()); err != nil {
+			return err
+		}
+	}
+	p.ledger.Targets[target] = tally
+	if tally.Owed+tally.Refused == 0 {
+		return nil
+	}
+	p.condition(exitOwed)
+	status, err := db.Status(ctx)
+	if err != nil {
+		return err
+	}
+	for _, st := range status {
+		if st.Target != target {
+			continue
+		}
+		if tally.Owed > 0 {
+			p.report.warn("%d results are still owed to %s: %s; they are kept in %s, and trtperf upload --resume --db %s delivers them",
+				tally.Owed, target, st.LastReason, p.settings.database(), p.settings.database())
+		}
+		if tally.Refused > 0 {
+			p.report.warn("%d results were refused by %s: %s; when the cause is mended, trtperf upload --retry-refused --db %s sends them again",
+				tally.Refused, target, st.LastReason, p.settings.database())
+		}
+	}
+	return nil
+}
+
+func uploadCommand(s *settings, std stdio) *cobra.Command {
+	var resume, status, retry bool
+	c := &cobra.Command{
+		Use:   "upload PATH…",
+		Short: "Read results, commit them to the local store and deliver them; or deliver what is owed with --resume",
+		Long: "Read run directories, benchmark logs and results.xml files, commit every result to the local store and deliver\n" +
+			"from there to every --to. Without PATHs: --resume delivers what is owed to any target (or to --to alone), --status shows\n" +
+			"what is owed, --retry-refused sends once more what a target refused.",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if modes := count(resume, status, retry); modes > 1 || (modes == 1) == (len(args) > 0) {
+				return usagef("upload: name files and directories, or one of --resume, --status and --retry-refused")
+			}
+			if len(args) > 0 && len(s.to) == 0 {
+				return usagef("upload: no target: name one with --to")
+			}
+			p, err := newPipeline(s, std)
+			if err != nil {
+				return err
+			}
+			d, err := s.dispatch(std)
+			if err != nil {
+				return err
+			}
+			if len(args) > 0 {
+				p.keep = true
+				return p.withStore(cmd.Context(), func(ctx context.Context, db *sqlite.DB) error {
+					if err := p.read(ctx, args); err != nil {
+						return err
+					}
+					return p.deliver(ctx, db, d)
+				})
+			}
+			if _, err := os.Stat(s.database()); err != nil {
+				return usagef("upload: no local store: %w: name it with --db", err)
+			}
+			return p.withStore(cmd.Context(), func(ctx context.Context, db *sqlite.DB) error {
+				if status {
+					return p.showOutbox(ctx, db)
+				}
+				return p.resume(ctx, db, d, retry)
+			})
+		},
+	}
+	s.addReading(c.Flags())
+	s.addFailed(c.Flags())
+	s.addStore(c.Flags())
+	s.addTargets(c.Flags())
+	c.Flags().StringVarP(&s.outputDir, "output-dir", "o", ".", "directory of the local store")
+	c.Flags().BoolVar(&resume, "resume", false, "deliver what is owed from earlier commands")
+	c.Flags().BoolVar(&status, "status", false, "show what is stored, owed, refused and withheld for each target")
+	c.Flags().BoolVar(&retry, "retry-refused", false, "send once more what a target refused, with all that is owed")
+	return c
+}
+
+func count(flags ...bool) int {
+	n := 0
+	for _, f := range flags {
+		if f {
+			n++
+		}
+	}
+	return n
+}
+
+// resume delivers what is owed from earlier commands.
+func (p *pipeline) resume(ctx context.Context, db *sqlite.DB, d *dispatch, retry bool) error {
+	if len(d.targets) == 0 {
+		status, err := db.Status(ctx)
+		if err != nil {
+			return err
+		}
+		for _, st := range status {
+			t, err := upload.ParseTarget(st.Target)
+			if err != nil {
+				return fmt.Errorf("the outbox names a target %q: %w", st.Target, err)
+			}
+			if st.Owed > 0 || retry && st.Refused > 0 {
+				d.targets = append(d.targets, t)
+			}
+		}
+	}
+	if len(d.targets) == 0 {
+		p.report.say("nothing is owed")
+	}
+	for _, t := range d.targets {
+		if retry {
+			if _, err := db.Retry(ctx, t.String()); err != nil {
+				return err
+			}
+		}
+		if err := p.deliverTo(ctx, db, d, t, nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// outboxEvent is the state of one target.
+type outboxEvent struct {
+	Kind     string `json:"kind"`
+	Target   string `json:"target"`
+	Stored   int    `json:"stored"`
+	Owed     int    `json:"owed"`
+	Refused  int    `json:"refused"`
+	Withheld int    `json:"withheld"`
+	Reason   string `json:"reason,omitempty"`
+}
+
+// showOutbox prints what each target is owed.
+func (p *pipeline) showOutbox(ctx context.Context, db *sqlite.DB) error {
+	status, err := db.Status(ctx)
+	if err != nil {
+		return err
+	}
+	w := tabwriter.NewWriter(p.report.text, 0, 8, 2, ' ', 0)
+	fmt.Fprintln(w, "TARGET\tSTORED\tOWED\tREFUSED\tWITHHELD\tLAST REASON")
+	for _, st := range status {
+		p.report.event(outboxEvent{"outbox", st.Target, st.Stored, st.Owed, st.Refused, st.Withheld, st.LastReason})
+		fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\t%s\n", st.Target, st.Stored, st.Owed, st.Refused, st.Withheld, st.LastReason)
+		if st.Owed+st.Refused > 0 {
+			p.condition(exitOwed)
+		}
+	}
+	return w.Flush()
+}
+
+// defaultDeadline is how long a target that takes nothing is asked.
+const defaultDeadline = 30 * time.Second

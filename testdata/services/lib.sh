@@ -1,0 +1,74 @@
+# Shell functions of the service scripts. Sourced, not run.
+# shellcheck shell=bash
+
+# here is the directory of the scripts, cache where what they download is kept.
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+cache=${TRTPERF_CACHE:-$here/../../.cache}
+mkdir -p "$cache"
+cache=$(cd "$cache" && pwd)
+
+# need PROGRAM PACKAGE…: installs the Debian packages if the program is missing, or says which are needed.
+need() {
+	local program=$1
+	shift
+	command -v "$program" >/dev/null && return
+	if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then
+		{
+			apt-get update -qq
+			DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@"
+		} >&2
+		command -v "$program" >/dev/null && return
+	fi
+	echo "$program is missing: install it (Debian packages: $*)" >&2
+	exit 1
+}
+
+# free_port prints a TCP port that nothing listens on.
+free_port() {
+	local port
+	while :; do
+		port=$((20000 + RANDOM % 12000))
+		if ! (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then
+			echo "$port"
+			return
+		fi
+	done
+}
+
+# alive PIDFILE: whether the process of a pid file runs.
+alive() {
+	[ -s "$1" ] && kill -0 "$(cat "$1")" 2>/dev/null
+}
+
+# wait_for URL PIDFILE LOG [CURL-OPTION…]: waits until the URL answers, as long as the process runs.
+wait_for() {
+	local url=$1 pidfile=$2 log=$3
+	shift 3
+	for _ in $(seq 300); do
+		if curl --silent --output /dev/null --max-time 2 "$@" "$url"; then
+			return
+		fi
+		if ! alive "$pidfile"; then
+			break
+		fi
+		sleep 0.2
+	done
+	echo "no answer from $url; the end of $log:" >&2
+	tail -n 20 "$log" >&2
+	exit 1
+}
+
+# stop PIDFILE: ends the process of a pid file and waits for its end.
+stop() {
+	if alive "$1"; then
+		local pid
+		pid=$(cat "$1")
+		kill "$pid"
+		for _ in $(seq 100); do
+			kill -0 "$pid" 2>/dev/null || break
+			sleep 0.1
+		done
+		kill -9 "$pid" 2>/dev/null || true
+	fi
+	rm -f "$1"
+}
