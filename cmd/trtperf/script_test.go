@@ -2,9 +2,16 @@ package main
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -35,8 +42,62 @@ func TestScripts(t *testing.T) {
 			e.Setenv("LOGS", filepath.Join(root, "logs"))
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exit": exitsWith},
+		Condition: func(name string) (bool, error) {
+			if name != "opensearch" {
+				return false, fmt.Errorf("unknown condition %q", name)
+			}
+			// Where the servers are demanded, a script must fail for want of one and not be skipped.
+			_, noMaven := exec.LookPath("mvn")
+			return os.Getenv("TRTPERF_REQUIRE_SERVICES") == "1" || noMaven == nil, nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exit": exitsWith, "node": node, "documents": documents},
 	})
+}
+
+// node starts and stops an OpenSearch node of the script's own, whose data outlive a stop: node start|stop. $NODE is its host and
+// port, the same each time.
+func node(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: node start|stop")
+	}
+	args = append(args, "--home", ts.MkAbs("opensearch"))
+	if _, port, ok := strings.Cut(ts.Getenv("NODE"), ":"); ok && args[0] == "start" {
+		args = append(args, "--port", port)
+	}
+	command := exec.Command("../../testdata/services/opensearch.sh", args...)
+	var complaint strings.Builder
+	command.Stderr = &complaint
+	out, err := command.Output()
+	if err != nil {
+		ts.Fatalf("%v\n%s", err, complaint.String())
+	}
+	if args[0] == "start" {
+		ts.Setenv("NODE", strings.TrimPrefix(strings.TrimSpace(string(out)), "http://"))
+		ts.Defer(func() { _ = exec.Command("../../testdata/services/opensearch.sh", "stop", "--home", args[2]).Run() })
+	}
+}
+
+// documents wants a number of documents in a project, and may want one query string to find as many: documents N PROJECT [QUERY].
+func documents(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: documents N PROJECT [QUERY]")
+	}
+	index := "http://" + ts.Getenv("NODE") + "/df-" + args[1] + "-trtperf"
+	var answer struct{ Count int }
+	for _, step := range []string{"/_refresh", "/_count?q=" + url.QueryEscape(strings.Join(args[2:], " "))} {
+		if step == "/_count?q=" {
+			step = "/_count"
+		}
+		response, err := http.Post(index+step, "application/json", nil)
+		ts.Check(err)
+		text, err := io.ReadAll(response.Body)
+		response.Body.Close()
+		ts.Check(err)
+		ts.Check(json.Unmarshal(text, &answer))
+	}
+	if want := args[0]; strconv.Itoa(answer.Count) != want {
+		ts.Fatalf("%d documents, want %s", answer.Count, want)
+	}
 }
 
 // exitsWith runs trtperf and wants an exit code: exit CODE ARG…

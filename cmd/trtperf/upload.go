@@ -136,8 +136,7 @@ func (p *pipeline) deliverTo(ctx context.Context, db *sqlite.DB, d *dispatch, t 
 				tally.Owed, target, st.LastReason, p.settings.database(), p.settings.database())
 		}
 		if tally.Refused > 0 {
-			p.report.warn("%d results were refused by %s: %s; when the cause is mended, trtperf upload --retry-refused --db %s sends them again",
-				tally.Refused, target, st.LastReason, p.settings.database())
+			p.refused(st)
 		}
 	}
 	return nil
@@ -207,37 +206,53 @@ func count(flags ...bool) int {
 	return n
 }
 
-// resume delivers what is owed from earlier commands.
+// resume delivers what is owed from earlier commands. What a target refused stays refused, and is said, unless it is to be sent again.
 func (p *pipeline) resume(ctx context.Context, db *sqlite.DB, d *dispatch, retry bool) error {
-	if len(d.targets) == 0 {
-		status, err := db.Status(ctx)
-		if err != nil {
-			return err
-		}
-		for _, st := range status {
-			t, err := upload.ParseTarget(st.Target)
-			if err != nil {
-				return fmt.Errorf("the outbox names a target %q: %w", st.Target, err)
-			}
-			if st.Owed > 0 || retry && st.Refused > 0 {
-				d.targets = append(d.targets, t)
-			}
-		}
-	}
-	if len(d.targets) == 0 {
-		p.report.say("nothing is owed")
-	}
+	chosen := map[string]bool{}
 	for _, t := range d.targets {
+		chosen[t.String()] = true
+	}
+	status, err := db.Status(ctx)
+	if err != nil {
+		return err
+	}
+	nothing := true
+	for _, st := range status {
+		if len(chosen) > 0 && !chosen[st.Target] {
+			continue
+		}
+		t, err := upload.ParseTarget(st.Target)
+		if err != nil {
+			return fmt.Errorf("the outbox names a target %q: %w", st.Target, err)
+		}
 		if retry {
-			if _, err := db.Retry(ctx, t.String()); err != nil {
+			n, err := db.Retry(ctx, st.Target)
+			if err != nil {
+				return err
+			}
+			st.Owed, st.Refused = st.Owed+n, 0
+		}
+		if st.Refused > 0 {
+			p.condition(exitOwed)
+			p.refused(st)
+		}
+		if st.Owed > 0 {
+			nothing = false
+			if err := p.deliverTo(ctx, db, d, t, nil); err != nil {
 				return err
 			}
 		}
-		if err := p.deliverTo(ctx, db, d, t, nil); err != nil {
-			return err
-		}
+	}
+	if nothing {
+		p.report.say("nothing is owed")
 	}
 	return nil
+}
+
+// refused says what a target has refused and how it is sent again.
+func (p *pipeline) refused(st sqlite.TargetStatus) {
+	p.report.warn("%d results were refused by %s: %s; when the cause is mended, trtperf upload --retry-refused --db %s sends them again",
+		st.Refused, st.Target, st.LastReason, p.settings.database())
 }
 
 // outboxEvent is the state of one target.
