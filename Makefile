@@ -1,0 +1,35 @@
+# Targets: build, test, bench, soak, lint, clean.
+
+version := $(shell git describe --always --dirty --tags 2>/dev/null || echo unknown)
+golangci := v2.5.0
+# A suite that takes longer than this hangs.
+timeout := 20m
+
+.PHONY: build test bench soak lint clean
+
+build:
+	@command -v go >/dev/null || { echo "Go 1.26 or later is missing: https://go.dev/dl" >&2; exit 1; }
+	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(version)" -o bin/trtperf ./cmd/trtperf
+
+# All tests, with the servers that they need. Each suite's line ends with its time.
+test: build
+	@unformatted=$$(gofmt -l cmd export parse testdata upload); [ -z "$$unformatted" ] || { echo "not gofmt-ed: $$unformatted" >&2; exit 1; }
+	go vet ./...
+	testdata/services/with-services.sh go test -count=1 -timeout $(timeout) ./...
+
+# Speed beside the tools that a user would pick instead.
+bench: build
+	testdata/bench/run.sh
+
+# What takes long: every fuzz test for FUZZTIME (default 2m), then the tests under the race detector.
+soak:
+	testdata/bench/soak.sh
+
+lint:
+	@[ -x .cache/bin/golangci-lint-$(golangci) ] || { \
+		GOBIN=$(CURDIR)/.cache/bin go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(golangci) && \
+		mv .cache/bin/golangci-lint .cache/bin/golangci-lint-$(golangci); }
+	.cache/bin/golangci-lint-$(golangci) run ./...
+
+clean:
+	rm -rf bin .cache

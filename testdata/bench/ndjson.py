@@ -1,0 +1,51 @@
+#!/usr/bin/env python3
+"""Writes an index's documents as bodies of bulk updates of at most 5 MB each: ndjson.py URL INDEX DIRECTORY."""
+
+import json
+import os
+import sys
+import urllib.request
+
+MAX_BODY = 5 << 20
+
+
+def ask(url, body):
+    request = urllib.request.Request(url, data=json.dumps(body).encode(), headers={"Content-Type": "application/json"}, method="POST")
+    with urllib.request.urlopen(request) as answer:
+        return json.load(answer)
+
+
+def documents(url, index):
+    ask(f"{url}/{index}/_refresh", {})
+    query = {"size": 5000, "sort": [{"s_trtperf_id": "asc"}], "query": {"match_all": {}}}
+    while True:
+        hits = ask(f"{url}/{index}/_search", query)["hits"]["hits"]
+        if not hits:
+            return
+        yield from hits
+        query["search_after"] = hits[-1]["sort"]
+
+
+def main():
+    url, index, directory = sys.argv[1:]
+    os.makedirs(directory)
+    bodies, body = 0, b""
+
+    def write():
+        nonlocal bodies, body
+        if body:
+            with open(os.path.join(directory, f"{bodies:04}"), "wb") as file:
+                file.write(body)
+            bodies, body = bodies + 1, b""
+
+    for hit in documents(url, index):
+        upsert = hit["_source"]
+        doc = {k: v for k, v in upsert.items() if k not in ("ts_created", "@timestamp", "b_is_valid", "s_failure_reasons", "b_is_baseline")}
+        lines = (json.dumps({"update": {"_id": hit["_id"]}}) + "\n" + json.dumps({"doc": doc, "upsert": upsert}) + "\n").encode()
+        if len(body) + len(lines) > MAX_BODY:
+            write()
+        body += lines
+    write()
+
+
+main()

@@ -1,0 +1,96 @@
+#!/usr/bin/env bash
+# Speed beside the tools that a user would pick instead, in one run:
+#   parse: MB/s over copies of the corpus (COPIES, default 70), beside ripgrep with TensorRT-LLM's 16 patterns
+#   delivery: documents a second into OpenSearch (DOCUMENTS, default 20000), beside curl with ready NDJSON
+# Both take turns (ROUNDS, default 3), and the best of each counts. Absolute figures are this machine's; the ratio is what to compare.
+set -euo pipefail
+# shellcheck source=../services/lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/../services/lib.sh"
+cd "$here/../.."
+need rg ripgrep
+need curl curl
+need python3 python3
+trtperf=$PWD/bin/trtperf
+corpus=${TRTPERF_CORPUS:-../shared/corpus}
+rounds=${ROUNDS:-3} copies=${COPIES:-70} documents=${DOCUMENTS:-20000}
+work=$(mktemp -d)
+trap '"$here/opensearch.sh" stop --home "$work/opensearch"; rm -rf "$work"' EXIT
+
+# seconds COMMAND…: runs it and prints how long it took. Exit codes up to 6 are trtperf's words about the logs; 1 is ripgrep's.
+seconds() {
+	local started ended code=0
+	started=$(date +%s%N)
+	"$@" >/dev/null 2>"$work/errors" || code=$?
+	ended=$(date +%s%N)
+	if [ "$code" -gt 6 ]; then
+		cat "$work/errors" >&2
+		exit 1
+	fi
+	echo "scale=3; ($ended - $started) / 1000000000" | bc
+}
+
+# best A B: the smaller one.
+best() { if [ -z "$1" ] || [ "$(echo "$2 < $1" | bc)" = 1 ]; then echo "$2"; else echo "$1"; fi; }
+
+need bc bc
+patterns=()
+while read -r pattern; do patterns+=(-e "$pattern"); done < <("$trtperf" metrics --json |
+	python3 -c 'import json, sys
+for line in sys.stdin:
+    m = json.loads(line)
+    if m.get("required_of", "").startswith("every client"):
+        print(m["pattern"])')
+[ "${#patterns[@]}" -eq 32 ] || { echo "not 16 patterns" >&2; exit 1; }
+
+if [ -d "$corpus/logs" ]; then
+	for n in $(seq "$copies"); do cp -r "$corpus/logs" "$work/copies-$n" 2>/dev/null && mkdir -p "$work/logs" && mv "$work/copies-$n" "$work/logs/$n"; done
+	bytes=$(du -sb --apparent-size "$work/logs" | cut -f1)
+	cat "$work"/logs/*/* >/dev/null # warm
+	ours='' theirs=''
+	for _ in $(seq "$rounds"); do
+		ours=$(best "$ours" "$(seconds "$trtperf" parse --json "$work/logs")")
+		theirs=$(best "$theirs" "$(seconds rg --no-ignore -c "${patterns[@]}" "$work/logs")")
+	done
+	echo "parse: $copies copies of the corpus, $((bytes / 1000000)) MB, best of $rounds"
+	echo "  trtperf parse       $(echo "scale=1; $bytes / 1000000 / $ours" | bc) MB/s"
+	echo "  rg, 16 patterns     $(echo "scale=1; $bytes / 1000000 / $theirs" | bc) MB/s"
+	echo "  ratio               $(echo "scale=2; $theirs / $ours" | bc)"
+	rm -rf "$work/logs"
+else
+	echo "parse: no corpus at $corpus: set TRTPERF_CORPUS" >&2
+fi
+
+# node start|stop: the node, on the same port each time.
+node() {
+	if [ "$1" = start ]; then
+		"$here/opensearch.sh" start --home "$work/opensearch" --port "$port"
+	else
+		"$here/opensearch.sh" stop --home "$work/opensearch"
+	fi
+}
+
+port=$(free_port)
+url=$(node start)
+"$here/../bench/results.py" "$documents" "$work/many"
+ours='' theirs='' whole=''
+for round in $(seq "$rounds"); do
+	# All of it: reading, the local store and delivery.
+	whole=$(best "$whole" "$(seconds "$trtperf" upload -q -o "$work/whole-$round" --to "opensearch+$url/whole-$round" "$work/many")")
+	if [ "$round" = 1 ]; then
+		"$here/../bench/ndjson.py" "$url" df-whole-1-trtperf "$work/bodies"
+	fi
+	# Delivery alone: with the node down all is owed; then it comes up, and both it and the machine are warmed with other documents.
+	node stop
+	"$trtperf" upload -q -o "$work/owed-$round" --deadline 0s --to "opensearch+$url/ours-$round" "$work/many" >/dev/null 2>&1 || true
+	node start >/dev/null
+	seconds curl -sf --config <("$here/../bench/curl-config.sh" "$url/df-warm-$round-trtperf/_bulk" "$work/bodies") >/dev/null
+	ours=$(best "$ours" "$(seconds "$trtperf" upload -q -o "$work/owed-$round" --resume)")
+	theirs=$(best "$theirs" "$(seconds curl -sf --config <("$here/../bench/curl-config.sh" "$url/df-theirs-$round-trtperf/_bulk" "$work/bodies"))")
+done
+stored=$(curl -sf "$url/df-ours-$rounds-trtperf/_refresh" -XPOST >/dev/null && curl -sf "$url/df-ours-$rounds-trtperf/_count" | python3 -c 'import json, sys; print(json.load(sys.stdin)["count"])')
+[ "$stored" = "$documents" ] || { echo "$stored documents stored, not $documents" >&2; exit 1; }
+echo "delivery: $documents documents into OpenSearch, one connection, best of $rounds"
+echo "  trtperf upload --resume   $(echo "$documents / $ours" | bc) docs/s"
+echo "  curl, ready NDJSON        $(echo "$documents / $theirs" | bc) docs/s"
+echo "  ratio                     $(echo "scale=2; $theirs / $ours" | bc)"
+echo "  trtperf upload, with reading and the local store: $(echo "$documents / $whole" | bc) docs/s"
