@@ -3,6 +3,7 @@ package benchlog
 import (
 	"bytes"
 	"io"
+	"sync"
 )
 
 const (
@@ -26,9 +27,10 @@ type line struct {
 type lines struct {
 	in     *unsplitter
 	finder *finder
-	buf    []byte
-	pos    int // the next line begins here
-	end    int // buf[:end] holds text
+	array  *[longest + chunk + 8<<10]byte
+	buf    []byte // the array, until it is released
+	pos    int    // the next line begins here
+	end    int    // buf[:end] holds text
 	base   int64
 	number int // of the line at pos
 	inside bool
@@ -36,8 +38,25 @@ type lines struct {
 	err    error
 }
 
+// wordFinder finds the landmarks; it is built once and only read.
+var wordFinder = newFinder(landmarks)
+
+// buffers are those of logs that have been read: most logs are far smaller than one, and clearing a new one would cost more than
+// reading them.
+var buffers = sync.Pool{New: func() any { return new([longest + chunk + 8<<10]byte) }}
+
 func newLines(r io.Reader) *lines {
-	return &lines{in: &unsplitter{r: r}, finder: newFinder(landmarks), buf: make([]byte, longest+chunk+8<<10), number: 1}
+	l := &lines{in: &unsplitter{r: r}, finder: wordFinder, array: buffers.Get().(*[longest + chunk + 8<<10]byte), number: 1}
+	l.buf = l.array[:]
+	return l
+}
+
+// release gives the buffer back. Nothing can be read afterwards.
+func (l *lines) release() {
+	if l.array != nil {
+		buffers.Put(l.array)
+		l.array, l.buf, l.pos, l.end, l.eof = nil, nil, 0, 0, true
+	}
 }
 
 // fill reads more text behind what is there. It is false at the end.

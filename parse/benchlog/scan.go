@@ -27,7 +27,7 @@ type Scanner struct {
 
 	asked     *int64
 	askedLine int
-	namespace map[string]string
+	namespace []byte // the text behind "Namespace("
 
 	count   int
 	long    int // the first line that was too long
@@ -114,6 +114,7 @@ func (s *Scanner) Summary() Summary {
 // finish ends the blocks that are open where the log ends.
 func (s *Scanner) finish() {
 	s.done = true
+	s.lines.release()
 	for _, o := range s.order {
 		if !o.closed {
 			o.End = EndOfLog
@@ -186,7 +187,7 @@ func (s *Scanner) open(task string, line []byte, h headerLine, number int) {
 	s.count++
 	o := &opened{prefix: prefix(bytes.Clone(line[:h.start])), width: h.width}
 	o.Number, o.Line, o.EndLine = s.count, number, number
-	o.Asked, o.AskedLine, o.Namespace = s.asked, s.askedLine, s.namespace
+	o.Asked, o.AskedLine, o.Namespace = s.asked, s.askedLine, options(s.namespace)
 	s.asked, s.askedLine, s.namespace = nil, 0, nil
 	s.summary.Death, s.summary.DeathLine = "", 0
 	s.tasks[task] = o
@@ -263,7 +264,10 @@ func (s *Scanner) outside(o *opened, line []byte, number int, last bool) {
 				}
 			}
 		case namespace:
-			s.options(line)
+			inside := line[bytes.Index(line, []byte("Namespace("))+len("Namespace("):]
+			if bytes.Contains(inside, []byte("num_prompts=")) {
+				s.namespace = append([]byte{}, inside...)
+			}
 		case trailer:
 			if o == nil {
 				continue
@@ -287,21 +291,19 @@ func (s *Scanner) outside(o *opened, line []byte, number int, last bool) {
 	}
 }
 
-// options reads a client's Namespace.
-func (s *Scanner) options(line []byte) {
-	at := bytes.Index(line, []byte("Namespace("))
-	inside := line[at+len("Namespace("):]
-	if !bytes.Contains(inside, []byte("num_prompts=")) {
-		return
+// options reads the options of a client's Namespace; nil without one.
+func options(namespace []byte) map[string]string {
+	if namespace == nil {
+		return nil
 	}
 	found := map[string]string{}
-	for _, m := range option.FindAllSubmatch(inside, -1) {
+	for _, m := range option.FindAllSubmatch(namespace, -1) {
 		value := text(bytes.Join(m[2:], nil))
 		if value != "None" {
 			found[string(m[1])] = value
 		}
 	}
-	s.namespace = found
+	return found
 }
 
 // shorten makes a line fit into a message.

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/trtperf/trtperf/parse"
@@ -191,13 +192,17 @@ func save(ctx context.Context, tx *sql.Tx, r *parse.Result, isNew bool) error {
 			return err
 		}
 	}
-	for name, v := range r.Metrics {
-		if _, err := tx.ExecContext(ctx, "INSERT INTO metrics (result, name, value, text, unit) VALUES (?, ?, ?, ?, ?)",
-			r.ID, name, v.Value, v.Text, v.Unit); err != nil {
-			return err
-		}
+	if len(r.Metrics) == 0 {
+		return nil
 	}
-	return nil
+	// One statement for all: a Result has some thirty metrics, and each statement has its price.
+	values := strings.TrimSuffix(strings.Repeat("(?,?,?,?,?),", len(r.Metrics)), ",")
+	var args []any
+	for name, v := range r.Metrics {
+		args = append(args, r.ID, name, v.Value, v.Text, v.Unit)
+	}
+	_, err = tx.ExecContext(ctx, "INSERT INTO metrics (result, name, value, text, unit) VALUES "+values, args...)
+	return err
 }
 
 func timestamp() string { return time.Now().UTC().Format(time.RFC3339Nano) }
