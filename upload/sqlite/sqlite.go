@@ -44,7 +44,7 @@ CREATE TABLE results (
   content     TEXT NOT NULL,              -- SHA-256 of the document without its further places
   first_seen  TEXT NOT NULL,
   updated     TEXT NOT NULL
-) WITHOUT ROWID;
+);
 CREATE INDEX results_test ON results (test_id);
 CREATE TABLE metrics (
   result TEXT NOT NULL REFERENCES results (id),
@@ -99,7 +99,7 @@ func open(ctx context.Context, path, mode string) (*DB, error) {
 	address := url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: url.Values{
 		"mode":    {mode},
 		"_txlock": {"immediate"},
-		"_pragma": {"busy_timeout(30000)", "journal_mode(DELETE)", "synchronous(FULL)", "foreign_keys(ON)", "trusted_schema(OFF)"},
+		"_pragma": {"busy_timeout(30000)", "journal_mode(DELETE)", "synchronous(FULL)", "foreign_keys(ON)", "cache_size(-16000)", "trusted_schema(OFF)"},
 	}.Encode()}
 	handle, err := sql.Open("sqlite", address.String())
 	if err != nil {
