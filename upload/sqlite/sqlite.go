@@ -109,7 +109,7 @@ func open(ctx context.Context, path, mode string) (*DB, error) {
 	db := &DB{path: path, sql: handle}
 	if err := db.migrate(ctx); err != nil {
 		handle.Close()
-		return nil, fmt.Errorf("local store %s: %w", path, err)
+		return nil, fmt.Errorf("local store %s: %w (--db names another file)", path, err)
 	}
 	return db, nil
 }
@@ -128,9 +128,9 @@ func (db *DB) migrate(ctx context.Context) error {
 		case version == schemaVersion:
 			return nil
 		case version > schemaVersion:
-			return fmt.Errorf("written by a later trtperf (schema %d, this one knows %d): use that, or another file", version, schemaVersion)
+			return fmt.Errorf("written by a later trtperf (schema %d, this one knows %d): use that one", version, schemaVersion)
 		case version == 0 && tables > 0:
-			return errors.New("an SQLite file of another program: choose another file with --db")
+			return errors.New("an SQLite file of another program")
 		}
 		if _, err := tx.ExecContext(ctx, schema); err != nil {
 			return err
