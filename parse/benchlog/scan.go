@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"io"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -28,6 +29,9 @@ type Scanner struct {
 	asked     *int64
 	askedLine int
 	namespace []byte // the text behind "Namespace("
+	// namespaceLine is its line, 0 without one.
+	namespaceLine int
+	latest        *opened // the block whose header was the last one
 
 	count   int
 	long    int // the first line that was too long
@@ -52,10 +56,11 @@ func NewScanner(r io.Reader) *Scanner {
 // Scan reads to the next block. It is false at the end of the log, or where reading fails.
 func (s *Scanner) Scan() bool {
 	for {
-		if len(s.order) > 0 && (s.order[0].final || s.done) {
-			s.block = &s.order[0].Block
+		// A task that falls silent must not hold back the blocks of the others.
+		if i := slices.IndexFunc(s.order, func(o *opened) bool { return o.final || s.done }); i >= 0 {
+			s.block = &s.order[i].Block
 			s.block.Framework = frameworkOf(s.block.Rows)
-			s.order = s.order[1:]
+			s.order = slices.Delete(s.order, i, i+1)
 			return true
 		}
 		if s.done {
@@ -169,8 +174,7 @@ func (s *Scanner) row(text []byte, number int, last bool) {
 		// A digit and a colon may stand at a line's beginning without being a task's label.
 		o, line = s.tasks[""], text
 	}
-	if o != nil && !o.closed {
-		o.take(line, number, last)
+	if o != nil && !o.closed && o.take(line, number, last) {
 		return
 	}
 	s.outside(o, line, number, last)
@@ -178,17 +182,25 @@ func (s *Scanner) row(text []byte, number int, last bool) {
 
 // open begins a block.
 func (s *Scanner) open(task string, line []byte, h headerLine, number int) {
+	before := 0 // line of the task's block before this one
 	if o := s.tasks[task]; o != nil {
 		if !o.closed {
 			o.End, o.closed = NextHeader, true
 		}
 		o.final = true
+		before = o.Line
 	}
 	s.count++
 	o := &opened{prefix: prefix(bytes.Clone(line[:h.start])), width: h.width}
 	o.Number, o.Line, o.EndLine = s.count, number, number
-	o.Asked, o.AskedLine, o.Namespace = s.asked, s.askedLine, options(s.namespace)
-	s.asked, s.askedLine, s.namespace = nil, 0, nil
+	// All tasks of a job may share one command, so what it said is not used up by the first task's block.
+	if s.askedLine > before {
+		o.Asked, o.AskedLine = s.asked, s.askedLine
+	}
+	if s.namespaceLine > before {
+		o.Namespace = options(s.namespace)
+	}
+	s.latest = o
 	s.summary.Death, s.summary.DeathLine = "", 0
 	s.tasks[task] = o
 	s.order = append(s.order, o)
@@ -203,52 +215,51 @@ func (s *Scanner) collapsed(task string, text []byte, number int, last bool) {
 			continue
 		}
 		o := s.tasks[task]
-		if o.closed {
+		if o.closed || !o.take(part, number, last && i == len(parts)-1) {
 			s.outside(o, part, number, last && i == len(parts)-1)
-			continue
 		}
-		o.take(part, number, last && i == len(parts)-1)
 	}
 }
 
-// take takes a line of an open block.
-func (o *opened) take(line []byte, number int, last bool) {
+// take takes a line of an open block. It is false for a line that is none of the block's.
+func (o *opened) take(line []byte, number int, last bool) bool {
 	line = o.prefix.strip(line)
 	if rule := onlyRule(line); rule > 0 {
 		if closes(rule, o.width) {
 			o.End, o.closed, o.EndLine = Rule, true, number
 		}
-		return
+		return true
 	}
 	switch trimmed := bytes.Trim(line, blanks); {
 	case bannerLine.Match(trimmed):
 		o.Banner, o.idle, o.EndLine = true, 0, number
-		return
+		return true
 	case titleLine.Match(trimmed):
 		o.idle, o.EndLine = 0, number
-		return
+		return true
 	case bytes.HasPrefix(trimmed, []byte("```")), bytes.Contains(trimmed, []byte("Namespace(")):
 		o.End, o.closed = EndOfLog, true
-		return
+		return false
 	}
 	r, ok := rowAt(line, number, last)
 	if !ok {
 		if o.idle++; o.idle > idle {
 			o.End, o.closed = EndOfLog, true
 		}
-		return
+		return false
 	}
 	o.idle = 0
 	if isTrailerLabel(r.Label) {
 		o.Trailer = append(o.Trailer, r)
-		return
+		return true
 	}
 	o.EndLine = number
 	o.Rows = append(o.Rows, r)
+	return true
 }
 
 var (
-	promptsAsked = regexp.MustCompile(`num[_-]prompts?(?:=| +)["']?(\d{1,18})\b`)
+	promptsAsked = regexp.MustCompile(`(?:^|[^\w-])(?:--)?num[_-]prompts?(?:=| +)["']?(\d{1,18})(?:[^\w.]|$)`)
 	option       = regexp.MustCompile(`([a-z_][a-z0-9_]*)=(?:'([^']*)'|"([^"]*)"|([^,()\s]+))`)
 )
 
@@ -266,10 +277,13 @@ func (s *Scanner) outside(o *opened, line []byte, number int, last bool) {
 		case namespace:
 			inside := line[bytes.Index(line, []byte("Namespace("))+len("Namespace("):]
 			if bytes.Contains(inside, []byte("num_prompts=")) {
-				s.namespace = append([]byte{}, inside...)
+				s.namespace, s.namespaceLine = bytes.Clone(inside), number
 			}
 		case trailer:
 			if o == nil {
+				o = s.latest // the harness writes without a task's label
+			}
+			if o == nil || o.final {
 				continue
 			}
 			at := trailerStart.FindIndex(line)
