@@ -75,7 +75,7 @@ func metricsCommand(s *settings, std stdio) *cobra.Command {
 		},
 	}
 	c.Flags().StringVar(&check, "check", "", "YAML file with metrics of your own, to be tried on the logs")
-	c.Flags().StringVar(&s.metrics, "metrics", "", "YAML file with metrics of your own")
+	s.addMetrics(c.Flags())
 	return c
 }
 

@@ -174,7 +174,7 @@ func listCommand(s *settings, std stdio) *cobra.Command {
 			switch f.Status = parse.Status(status); f.Status {
 			case "", parse.Valid, parse.Failed:
 			default:
-				return usagef("--status: write %s or %s", parse.Valid, parse.Failed)
+				return usagef("--only: write %s or %s", parse.Valid, parse.Failed)
 			}
 			db, err := sqlite.OpenExisting(cmd.Context(), s.database())
 			if err != nil {
@@ -193,9 +193,9 @@ func listCommand(s *settings, std stdio) *cobra.Command {
 		},
 	}
 	s.addStore(c.Flags())
-	c.Flags().StringVarP(&s.outputDir, "output-dir", "o", ".", "directory of the local store")
+	s.addOutputDir(c.Flags())
 	c.Flags().StringVar(&f.Test, "test", "", "only tests whose id contains this")
 	c.Flags().StringVar(&f.ID, "id", "", "only results whose identity begins so")
-	c.Flags().StringVar(&status, "status", "", "only valid or only failed ones")
+	c.Flags().StringVar(&status, "only", "", "valid or failed: only results of that status")
 	return c
 }

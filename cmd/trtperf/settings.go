@@ -86,7 +86,7 @@ func (s *settings) addCommon(f *pflag.FlagSet) {
 func (s *settings) addReading(f *pflag.FlagSet) {
 	f.StringVar(&s.mode, "mode", "", "single-agg, multi-agg or disagg, where neither test id nor run tells it")
 	f.StringVar(&s.configDir, "config-dir", "", "directory of the tests' YAML configurations (default beside the run)")
-	f.StringVar(&s.metrics, "metrics", "", "YAML file with metrics of your own")
+	s.addMetrics(f)
 	f.StringVar(&s.system.GPU, "gpu", "", "GPU product name")
 	f.IntVar(&s.gpuCount, "gpu-count", 0, "number of GPUs of the machine")
 	f.StringVar(&s.system.Driver, "driver", "", "GPU driver version")
@@ -106,9 +106,17 @@ func (s *settings) addReading(f *pflag.FlagSet) {
 }
 
 func (s *settings) addOutput(f *pflag.FlagSet) {
-	f.StringVarP(&s.outputDir, "output-dir", "o", ".", "directory for the CSVs")
+	s.addOutputDir(f)
 	f.StringVar(&s.layout, "layout", "guide,metric-rows", "CSV layouts: guide, metric-rows, full")
 	f.BoolVar(&s.perTest, "per-test", false, "CSVs per test, in <output-dir>/<test id>/")
+}
+
+func (s *settings) addMetrics(f *pflag.FlagSet) {
+	f.StringVar(&s.metrics, "metrics", "", "YAML file with metrics of your own")
+}
+
+func (s *settings) addOutputDir(f *pflag.FlagSet) {
+	f.StringVarP(&s.outputDir, "output-dir", "o", ".", "directory of the CSVs and of the local store")
 }
 
 func (s *settings) addFailed(f *pflag.FlagSet) {

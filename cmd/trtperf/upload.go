@@ -189,7 +189,7 @@ func uploadCommand(s *settings, std stdio) *cobra.Command {
 	s.addFailed(c.Flags())
 	s.addStore(c.Flags())
 	s.addTargets(c.Flags())
-	c.Flags().StringVarP(&s.outputDir, "output-dir", "o", ".", "directory of the local store")
+	s.addOutputDir(c.Flags())
 	c.Flags().BoolVar(&resume, "resume", false, "deliver what is owed from earlier commands")
 	c.Flags().BoolVar(&status, "status", false, "show what is stored, owed, refused and withheld for each target")
 	c.Flags().BoolVar(&retry, "retry-refused", false, "send once more what a target refused, with all that is owed")
