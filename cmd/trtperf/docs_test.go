@@ -79,4 +79,6 @@ func TestFlagsMeanTheSame(t *testing.T) {
 	}
 }
 
-func builtIn(c *cobra.Command) bool { return c.Name() == "version" || c.Name() == "completion" || c.Name() == "help" }
+func builtIn(c *cobra.Command) bool {
+	return c.Name() == "version" || c.Name() == "completion" || c.Name() == "help"
+}
