@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"io"
 	"strings"
 )
 
@@ -25,7 +24,7 @@ var measureWords = []string{"throughput", "goodput", "latency", "ttft", "tpot", 
 // id's text between the brackets, the server's and client's index and the number of the block.
 func Identify(r *Result) string {
 	h := sha256.New()
-	io.WriteString(h, identityTag+"\n")
+	fmt.Fprintln(h, identityTag)
 	measured := false
 	for _, row := range r.Rows {
 		value, canonical, ok := row.Number()

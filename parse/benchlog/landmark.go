@@ -70,9 +70,6 @@ var landmarks = []landmark{
 	{" CANCELLED AT ", death, ""},
 }
 
-// longestWord bounds how far a landmark can reach across a seam.
-const longestWord = 64
-
 // finder searches for all landmarks in one pass. It looks at two bytes at a time and skips as far as no landmark's first bytes can
 // end in them (Wu and Manber's method), so that it reads only a part of the text.
 type finder struct {

@@ -2,6 +2,7 @@ package benchlog
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"sync"
 )
@@ -74,7 +75,7 @@ func (l *lines) fill() bool {
 	l.end += n
 	if err != nil {
 		l.eof = true
-		if err != io.EOF {
+		if !errors.Is(err, io.EOF) {
 			l.err = err
 		}
 	}

@@ -148,7 +148,7 @@ func (r *reader) require(result *parse.Result, t *test, planned *plannedClient, 
 	specDecoding, genOnly := false, t.id.SubMode == "gen_only"
 	if planned != nil {
 		saClient = planned.client.SAClient
-		specDecoding = planned.client.SpecDecoding && !(planned.client.Agentx && planned.client.ForcesAccepted)
+		specDecoding = planned.client.SpecDecoding && (!planned.client.Agentx || !planned.client.ForcesAccepted)
 		genOnly = planned.client.GenOnly
 	}
 	notMeasured := map[int]bool{}

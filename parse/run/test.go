@@ -23,7 +23,6 @@ type test struct {
 	era              config.Era
 	blocks           []block // of a log or a results.xml, when no client's log names its client
 	clients          []clientBlocks
-	outputs          bool   // the blocks are those in the cases' outputs
 	place            string // as messages name it
 	dir              string // absolute
 	// layout says that the harness's own files are there, so that its clients and required metrics are known.
