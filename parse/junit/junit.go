@@ -10,8 +10,8 @@
 //
 //   - A file that ends early gives every case that is complete; the one that was open is Incomplete.
 //   - Control characters that XML forbids are dropped.
-//   - Texts of failures longer than 64 KiB are cut.
-//   - Bytes that are no UTF-8 are replaced; a declared single-byte encoding is not decoded beyond that, since all that is looked for
+//   - Texts of failures longer than 64 KiB, or more than 2 MiB of them in all, are cut, and so are attributes longer than 4 KiB.
+//   - Bytes of the skeleton that are no UTF-8 are replaced, and those of outputs are given on; a declared single-byte encoding is not decoded beyond that, since all that is looked for
 //     is ASCII.
 //   - pytest writes control characters of outputs as "#x1B"; the escape character, which starts a colour code, is put back.
 //   - A case with a failure or an error in it never counts as passed, whatever else it holds.
@@ -47,10 +47,12 @@ const (
 
 // Codes of Notes.
 const (
-	// LongText: a failure's text was cut.
+	// LongText: a text or an attribute was cut.
 	LongText = "long-text"
 	// Encoding: the file declares an encoding that is not decoded.
 	Encoding = "other-encoding"
+	// BehindEnd: something stands behind the root element.
+	BehindEnd = "behind-end"
 	// BadID: a test's name breaks the grammar of its id.
 	BadID = "bad-test-id"
 )

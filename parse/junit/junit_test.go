@@ -59,22 +59,26 @@ func TestRead(t *testing.T) {
 			cases: []string{"2 failed a: m"}},
 		"outputs": {text: head + "<testcase name=\"a\"><system-out>one &amp; &#65;\n#x1B[1mtwo</system-out><system-err><![CDATA[<raw> ]] &amp;]]></system-err></testcase>" + tail,
 			cases: []string{"2 passed a"}, outputs: []output{{"0 system-out:2 a", "one & A\n\x1b[1mtwo"}, {"0 system-err:3 a", "<raw> ]] &amp;"}}},
-		"suite output":   {text: head + "<system-out>x</system-out>" + tail, outputs: []output{{"-1 system-out:2 ", "x"}}},
-		"two outputs":    {text: head + "<testcase name=\"a\"><system-out>1</system-out><system-out>2</system-out></testcase>" + tail, cases: []string{"2 passed a"}, outputs: []output{{"0 system-out:2 a", "1"}, {"0 system-out:2 a", "2"}}},
-		"control":        {text: head + "<testcase name=\"a\x01b\"><failure message=\"\x00\">\x08</failure></testcase>" + tail, cases: []string{"2 failed ab"}},
-		"comment":        {text: "<!DOCTYPE x>" + head + "<!-- <testcase name=\"no\"> --><testcase name=\"a>b\"/>" + tail, cases: []string{"2 passed a>b"}},
-		"truncated text": {text: head + "<testcase name=\"a\"/>\n<testcase name=\"b\"><system-out>half", cases: []string{"2 passed a", "3 incomplete b"}, outputs: []output{{"1 system-out:3 b", "half"}}, ends: 3},
-		"truncated tag":  {text: head + "<testcase name=\"a\"/>\n<testcase name=\"b", cases: []string{"2 passed a"}, ends: 3},
-		"broken":         {text: head + "<testcase name=\"a\"/>\n</wrong><testcase name=\"b\"/>" + tail, cases: []string{"2 passed a"}, err: "line 3: </wrong>"},
-		"latin-1":        {text: strings.Replace(head, "utf-8", "ISO-8859-1", 1) + "<testcase name=\"\xe9\"/>" + tail, cases: []string{"2 passed \ufffd"}, notes: 1},
-		"unknown entity": {text: head + "<testcase name=\"a\"><failure>&nbsp; &</failure></testcase>" + tail, cases: []string{"2 failed a"}},
-		"nested":         {text: "<testsuite><testsuite><testcase name=\"a\"/></testsuite><testcase name=\"b\"/></testsuite>", cases: []string{"1 passed a", "1 passed b"}},
-		"broken id":      {text: head + "<testcase name=\"test_e2e[disagg_upload-]\"/>" + tail, cases: []string{"2 passed test_e2e[disagg_upload-]"}, notes: 1},
-		"huge text":      {text: head + "<testcase name=\"a\"><failure message=\"m\">" + strings.Repeat("x&amp;", 60000) + "</failure></testcase>" + tail, cases: []string{"2 failed a: m"}, notes: 1},
-		"other XML":      {text: "<html><body/></html>", err: junit.ErrNotJUnit.Error()},
-		"no XML":         {text: "plain text", err: junit.ErrNotJUnit.Error()},
-		"empty":          {text: "", err: junit.ErrNotJUnit.Error()},
-		"UTF-16":         {text: "\xff\xfe<\x00", err: "UTF-16"},
+		"suite output":     {text: head + "<system-out>x</system-out>" + tail, outputs: []output{{"-1 system-out:2 ", "x"}}},
+		"two outputs":      {text: head + "<testcase name=\"a\"><system-out>1</system-out><system-out>2</system-out></testcase>" + tail, cases: []string{"2 passed a"}, outputs: []output{{"0 system-out:2 a", "1"}, {"0 system-out:2 a", "2"}}},
+		"control":          {text: head + "<testcase name=\"a\x01b\"><failure message=\"\x00\">\x08</failure></testcase>" + tail, cases: []string{"2 failed ab"}},
+		"comment":          {text: "<!DOCTYPE x>" + head + "<!-- <testcase name=\"no\"> --><testcase name=\"a>b\"/>" + tail, cases: []string{"2 passed a>b"}},
+		"truncated text":   {text: head + "<testcase name=\"a\"/>\n<testcase name=\"b\"><system-out>half", cases: []string{"2 passed a", "3 incomplete b"}, outputs: []output{{"1 system-out:3 b", "half"}}, ends: 3},
+		"truncated tag":    {text: head + "<testcase name=\"a\"/>\n<testcase name=\"b", cases: []string{"2 passed a"}, ends: 3},
+		"broken":           {text: head + "<testcase name=\"a\"/>\n</wrong><testcase name=\"b\"/>" + tail, cases: []string{"2 passed a"}, err: "line 3: </wrong>"},
+		"latin-1":          {text: strings.Replace(head, "utf-8", "ISO-8859-1", 1) + "<testcase name=\"\xe9\"/>" + tail, cases: []string{"2 passed \ufffd"}, notes: 1},
+		"unknown entity":   {text: head + "<testcase name=\"a\"><failure>&nbsp; &</failure></testcase>" + tail, cases: []string{"2 failed a"}},
+		"nested":           {text: "<testsuite><testsuite><testcase name=\"a\"/></testsuite><testcase name=\"b\"/></testsuite>", cases: []string{"1 passed a", "1 passed b"}},
+		"broken id":        {text: head + "<testcase name=\"test_e2e[disagg_upload-]\"/>" + tail, cases: []string{"2 passed test_e2e[disagg_upload-]"}, notes: 1},
+		"huge text":        {text: head + "<testcase name=\"a\"><failure message=\"m\">" + strings.Repeat("x&amp;", 60000) + "</failure></testcase>" + tail, cases: []string{"2 failed a: m"}, notes: 1},
+		"broken attribute": {text: head + "<testcase name=\"a\"/>\n<testcase name=\"b\"c\"><failure/></testcase>" + tail, cases: []string{"2 passed a"}, err: "line 3: a broken tag"},
+		"text behind":      {text: head + "<testcase name=\"a\"/>" + tail + "\ngarbage <x>", cases: []string{"2 passed a"}, notes: 1},
+		"long message":     {text: head + "<testcase name=\"a\"><failure message=\"" + strings.Repeat("m", 2<<20) + "\"/></testcase><testcase name=\"b\"/>" + tail, cases: []string{"2 failed a: " + strings.Repeat("m", 4096), "2 passed b"}, notes: 1},
+		"letters":          {text: head + "<testcase name=\"a\"><failure message=\"" + strings.Repeat("é", 50) + "\">" + strings.Repeat("é&lt;", 20000) + "</failure></testcase>" + tail, cases: []string{"2 failed a: " + strings.Repeat("é", 50)}, notes: 1},
+		"other XML":        {text: "<html><body/></html>", err: junit.ErrNotJUnit.Error()},
+		"no XML":           {text: "plain text", err: junit.ErrNotJUnit.Error()},
+		"empty":            {text: "", err: junit.ErrNotJUnit.Error()},
+		"UTF-16":           {text: "\xff\xfe<\x00", err: "UTF-16"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for _, r := range []io.Reader{strings.NewReader(c.text), iotest.OneByteReader(strings.NewReader(c.text))} {
@@ -102,6 +106,27 @@ func TestRead(t *testing.T) {
 	stop := errors.New("stop")
 	if _, err := junit.Read(strings.NewReader(head+"<testcase><system-out>x</system-out></testcase>"+tail), func(junit.Output) error { return stop }); !errors.Is(err, stop) {
 		t.Errorf("error %v", err)
+	}
+}
+
+// Texts of failures must not fill memory either, many as there are.
+func TestMemoryOfFailures(t *testing.T) {
+	failure := []byte("<testcase name=\"a\"><failure message=\"m\">" + strings.Repeat("x\u00e9 &lt; ", 6000) + "</failure></testcase>")
+	const n = 2000
+	text := io.MultiReader(strings.NewReader("<testsuite>"), io.LimitReader(&repeat{text: failure}, int64(n*len(failure))), strings.NewReader("</testsuite>"))
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	report, err := junit.Read(text, nil)
+	if err != nil || len(report.Cases) != n || report.Cases[n-1].Status != junit.Failed || !strings.HasPrefix(report.Cases[0].Text, "x\u00e9 < x") {
+		t.Fatalf("%d cases, %v", len(report.Cases), err)
+	}
+	if strings.Contains(report.Cases[0].Text, "\ufffd") {
+		t.Error("a letter is broken where two reads meet")
+	}
+	runtime.ReadMemStats(&after)
+	if grown := int64(after.HeapSys) - int64(before.HeapSys); grown > 64<<20 {
+		t.Errorf("the heap grew by %d MB", grown>>20)
 	}
 }
 

@@ -16,10 +16,12 @@ import (
 )
 
 const (
-	// maxTag bounds a tag with its attributes.
+	// maxTag bounds what is kept of a tag with its attributes.
 	maxTag = 1 << 20
-	// maxText bounds a text in the skeleton.
-	maxText = 64 << 10
+	// maxText bounds a text in the skeleton, and maxTexts all of them: go-junit holds each several times.
+	maxText, maxTexts = 64 << 10, 2 << 20
+	// maxAttribute bounds an attribute's value in the skeleton, and maxName that of a name.
+	maxAttribute, maxName = 4 << 10, 64 << 10
 	// window is how far the splitter looks ahead.
 	window = 64 << 10
 )
@@ -35,7 +37,9 @@ type splitter struct {
 	failed    map[int]bool // cases with a failure or an error in them
 	current   int          // open case, or -1
 	line      int
-	textLen   int // of the text since the last tag
+	textLen   int  // of the text since the last tag
+	textsLen  int  // of all texts
+	root      bool // the root element has begun
 	truncated bool
 	started   time.Time
 	notes     []Note
@@ -79,6 +83,9 @@ func (s *splitter) elements() error {
 		return err
 	}
 	for {
+		if s.root && len(s.open) == 0 {
+			return s.epilogue()
+		}
 		if err := s.text(); err != nil {
 			return err
 		}
@@ -105,6 +112,21 @@ func (s *splitter) elements() error {
 				return err
 			}
 		}
+	}
+}
+
+// epilogue looks for anything but blanks behind the root element.
+func (s *splitter) epilogue() error {
+	for {
+		head, err := s.buffered()
+		if err != nil {
+			return err
+		}
+		if len(bytes.TrimSpace(head)) > 0 {
+			s.notes = append(s.notes, Note{Line: s.line, Code: BehindEnd, Message: "the text behind the end of the results is not read"})
+			return nil
+		}
+		s.discard(len(head))
 	}
 }
 
@@ -181,6 +203,11 @@ func (s *splitter) text() error {
 		run := head
 		if i >= 0 {
 			run = head[:i]
+		} else if run = head[:len(head)-unfinished(head)]; len(run) == 0 {
+			if _, err := s.in.Peek(len(head) + 1); err == nil {
+				continue // now there is more of it
+			}
+			run = head
 		}
 		s.keep(run, false)
 		s.discard(len(run))
@@ -190,21 +217,36 @@ func (s *splitter) text() error {
 	}
 }
 
+// unfinished returns how many bytes at the end of a text are the beginning of a character or of a reference.
+func unfinished(text []byte) int {
+	for n := 1; n < maxReference && n <= len(text); n++ {
+		switch c := text[len(text)-n]; {
+		case c == '&':
+			return n
+		case c == ';':
+			return 0
+		case n < utf8.UTFMax && utf8.RuneStart(c) && !utf8.FullRune(text[len(text)-n:]):
+			return n
+		}
+	}
+	return 0
+}
+
 // keep adds a text to the skeleton, as far as it fits. Escape says that its markup characters are to be escaped.
 func (s *splitter) keep(text []byte, escape bool) {
-	if len(s.open) == 0 || s.textLen > maxText {
+	if len(s.open) == 0 || s.textLen > maxText || len(bytes.TrimSpace(text)) == 0 {
 		return
 	}
-	if s.textLen+len(text) > maxText {
-		text = text[:maxText-s.textLen]
-		s.notes = append(s.notes, Note{Line: s.line, Code: LongText, Message: fmt.Sprintf("a text of <%s> is cut to %d bytes", s.open[len(s.open)-1], maxText)})
-		// A reference may be cut in its middle.
-		if i := bytes.LastIndexByte(text, '&'); !escape && i >= 0 && bytes.IndexByte(text[i:], ';') < 0 {
-			text = text[:i]
+	if room := min(maxText-s.textLen, maxTexts-s.textsLen); len(text) > room {
+		text = text[:max(room, 0)]
+		s.notes = append(s.notes, Note{Line: s.line, Code: LongText, Message: fmt.Sprintf("a text of <%s> is cut", s.open[len(s.open)-1])})
+		if !escape {
+			text = text[:len(text)-unfinished(text)]
 		}
 		s.textLen = maxText + 1
 	}
 	s.textLen += len(text)
+	s.textsLen += len(text)
 	s.sanitise(text, escape)
 }
 
@@ -254,14 +296,24 @@ func (s *splitter) cdata() error {
 			s.discard(i + 3)
 			return nil
 		}
-		if len(head) < 3 {
-			if _, err := s.in.Peek(3); err != nil {
+		if len(head) < 8 {
+			if _, err := s.in.Peek(8); err == nil {
+				continue
+			}
+			if len(head) < 3 {
 				return errEnd
 			}
-			continue
 		}
-		s.keep(head[:len(head)-2], true)
-		s.discard(len(head) - 2)
+		// The section's end may begin in the last two bytes, and a character in the last three.
+		n := len(head) - 3
+		for n > 0 && !utf8.RuneStart(head[n]) {
+			n--
+		}
+		if n <= 0 {
+			n = 1
+		}
+		s.keep(head[:n], true)
+		s.discard(n)
 	}
 }
 
@@ -283,10 +335,21 @@ func (s *splitter) tag() error {
 	if len(s.open) == 0 && name != "testsuites" && name != "testsuite" {
 		return fmt.Errorf("%w: the root element is <%.40s>", ErrNotJUnit, name)
 	}
-	if !isName(name) || strings.ContainsRune(text, '<') {
-		return fmt.Errorf("line %d: a broken tag <%.40s", at, strings.ToValidUTF8(text, "\ufffd"))
+	if !isName(name) {
+		return brokenTag(at, text)
 	}
+	s.root = true
 	attrs := attributes(text[len(name):])
+	for k, v := range attrs {
+		most := maxAttribute
+		if k == "name" || k == "classname" {
+			most = maxName
+		}
+		if len(v) > most {
+			attrs[k] = strings.ToValidUTF8(v[:most], "")
+			s.notes = append(s.notes, Note{Line: at, Code: LongText, Message: fmt.Sprintf("the %s of <%s> is cut to %d bytes", k, name, most)})
+		}
+	}
 	switch name {
 	case "testsuite":
 		if started, err := time.Parse(time.RFC3339, attrs["timestamp"]); err == nil && s.started.IsZero() {
@@ -335,12 +398,19 @@ func (s *splitter) closeElement(name string, at int) error {
 	return nil
 }
 
-// readTag consumes "<…>" and returns what stands between; a ">" in quotes does not end it.
+func brokenTag(line int, text string) error {
+	return fmt.Errorf("line %d: a broken tag <%.40s", line, strings.ToValidUTF8(text, "\ufffd"))
+}
+
+// readTag consumes "<…>" and returns what stands between, of a long tag its beginning; a ">" in quotes does not end it.
 func (s *splitter) readTag() ([]byte, error) {
 	at := s.line
 	s.discard(1)
 	var tag []byte
-	quote := byte(0)
+	add := func(text []byte) {
+		tag = append(tag, text[:min(len(text), maxTag-len(tag))]...)
+	}
+	quote, before := byte(0), byte(0)
 	for {
 		head, err := s.buffered()
 		if err != nil {
@@ -348,6 +418,9 @@ func (s *splitter) readTag() ([]byte, error) {
 		}
 		for i, c := range head {
 			switch {
+			case c == '<': // XML forbids it, also in quotes: one of these is missing
+				add(head[:i])
+				return nil, brokenTag(at, string(tag))
 			case quote != 0:
 				if c == quote {
 					quote = 0
@@ -355,16 +428,17 @@ func (s *splitter) readTag() ([]byte, error) {
 			case c == '"' || c == '\'':
 				quote = c
 			case c == '>':
-				tag = append(tag, head[:i]...)
+				add(head[:i])
 				s.discard(i + 1)
+				if len(tag) == maxTag && before == '/' {
+					tag[maxTag-1] = '/' // it may have been cut off
+				}
 				return tag, nil
 			}
+			before = c
 		}
-		tag = append(tag, head...)
+		add(head)
 		s.discard(len(head))
-		if len(tag) > maxTag {
-			return nil, fmt.Errorf("line %d: a tag of more than %d bytes", at, maxTag)
-		}
 	}
 }
 
@@ -401,10 +475,8 @@ func attributes(text string) map[string]string {
 		if !ok || rest == "" || rest[0] != '"' && rest[0] != '\'' {
 			return found
 		}
-		value, behind, ok := strings.Cut(rest[1:], rest[:1])
-		if !ok {
-			return found
-		}
+		// The value of a tag that was cut has no closing quote.
+		value, behind, _ := strings.Cut(rest[1:], rest[:1])
 		if isName(name) {
 			found[name] = decode(value)
 		}
