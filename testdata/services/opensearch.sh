@@ -24,7 +24,7 @@ pidfile=$home/pid
 
 case $command in
 start)
-	need java openjdk-17-jre-headless
+	need javac openjdk-17-jdk-headless # a Java source file is run as it stands
 	need mvn maven
 	need curl curl
 	need setsid util-linux
