@@ -4,7 +4,7 @@
 #   delivery: documents a second into OpenSearch (DOCUMENTS, default 20000), beside curl with ready NDJSON
 # Both take turns (ROUNDS, default 3), and the best of each counts. Absolute figures are this machine's; the ratio is what to compare.
 set -euo pipefail
-# shellcheck source=../services/lib.sh
+# shellcheck source-path=SCRIPTDIR source=../services/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../services/lib.sh"
 cd "$here/../.."
 need rg ripgrep

@@ -4,7 +4,7 @@
 #   opensearch.sh stop --home DIR
 # Everything of the node is under DIR; a node that was stopped starts again with its data. The jars are kept under .cache.
 set -euo pipefail
-# shellcheck source=lib.sh
+# shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 command=${1:-}

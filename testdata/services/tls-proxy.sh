@@ -3,7 +3,7 @@
 #   tls-proxy.sh start --home DIR --upstream URL [--user NAME --password-file FILE]   prints its URL and the CA's file
 #   tls-proxy.sh stop --home DIR
 set -euo pipefail
-# shellcheck source=lib.sh
+# shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 command=${1:-}
