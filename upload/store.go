@@ -18,6 +18,8 @@ type Item struct {
 	// Delivered says that the store had an earlier state of the Result from this outbox, so that the status, which that state may
 	// have had otherwise, is known to be newer.
 	Delivered bool
+	// State names the state of the Result for the outbox that gave it; stores do not look at it.
+	State string
 }
 
 // Answer is what a store says of one Item.

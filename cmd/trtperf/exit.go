@@ -53,13 +53,13 @@ func usagef(format string, args ...any) error {
 }
 
 func exitCode(ctx context.Context, err error) int {
+	if err == nil {
+		return exitOK
+	}
 	if e, ok := errors.AsType[*codeError](err); ok {
 		return e.code
 	}
-	switch {
-	case err == nil:
-		return exitOK
-	case ctx.Err() != nil:
+	if ctx.Err() != nil {
 		return exitInterrupted
 	}
 	return exitInternal

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
@@ -68,7 +69,8 @@ type localStore struct{ db *sqlite.DB }
 func (l localStore) commit(ctx context.Context, results []*parse.Result) ([]commit, error) {
 	committed, err := l.db.Commit(ctx, results)
 	if err != nil {
-		return nil, err
+		// A store that cannot be written, as on a full disk: the remedy is another place.
+		return nil, &codeError{exitUsage, fmt.Errorf("%w: make room, or choose another file with --db, and run again", err)}
 	}
 	commits := make([]commit, len(committed))
 	for i, c := range committed {

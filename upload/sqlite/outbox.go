@@ -49,7 +49,7 @@ func (db *DB) outbox(ctx context.Context, f func(*sql.Tx) error) error {
 // Owed returns at most n Items that a target is owed, in the order of their identities, behind a given one.
 func (db *DB) Owed(ctx context.Context, target, behind string, n int) ([]upload.Item, error) {
 	rows, err := db.sql.QueryContext(ctx, `
-		SELECT r.document, o.sent <> '' FROM outbox o JOIN results r ON r.id = o.result
+		SELECT r.document, r.content, o.sent <> '' FROM outbox o JOIN results r ON r.id = o.result
 		WHERE o.target = ? AND o.state = 'owed' AND o.result > ? ORDER BY o.result LIMIT ?`, target, behind, n)
 	if err != nil {
 		return nil, fmt.Errorf("outbox of %s: %w", db.path, err)
@@ -58,15 +58,15 @@ func (db *DB) Owed(ctx context.Context, target, behind string, n int) ([]upload.
 	var items []upload.Item
 	for rows.Next() {
 		var document []byte
-		var delivered bool
-		if err := rows.Scan(&document, &delivered); err != nil {
+		var item upload.Item
+		if err := rows.Scan(&document, &item.State, &item.Delivered); err != nil {
 			return nil, fmt.Errorf("outbox of %s: %w", db.path, err)
 		}
-		r, err := decode(document)
+		item.Result, err = decode(document)
 		if err != nil {
 			return nil, fmt.Errorf("outbox of %s: %w", db.path, err)
 		}
-		items = append(items, upload.Item{Result: r, Delivered: delivered})
+		items = append(items, item)
 	}
 	return items, rows.Err()
 }
@@ -87,7 +87,7 @@ func (db *DB) Settle(ctx context.Context, target string, items []upload.Item, an
 			state, sent := string(a.Outcome), ""
 			switch a.Outcome {
 			case parse.Stored, parse.Present:
-				state, sent = string(parse.Stored), content(items[i].Result)
+				state, sent = string(parse.Stored), items[i].State
 			}
 			// Where the Result has changed since it was sent, the newer state stays owed.
 			if _, err := tx.ExecContext(ctx, `
