@@ -16,11 +16,12 @@ const (
 	exitUnread      = 4   // some input could not be read
 	exitFailed      = 5   // a test or a Result is failed
 	exitOwed        = 6   // some delivery is owed or refused
+	exitLaunch      = 8   // a launch failed, timed out or was lost
 	exitInterrupted = 130 // interrupted
 )
 
 // exitOrder decides where several conditions hold.
-var exitOrder = []int{exitInternal, exitInterrupted, exitUsage, 8, exitOwed, exitUnread, exitFailed, exitNothing}
+var exitOrder = []int{exitInternal, exitInterrupted, exitUsage, exitLaunch, exitOwed, exitUnread, exitFailed, exitNothing}
 
 // worst returns the code of the conditions that decides.
 func worst(conditions []int) int {

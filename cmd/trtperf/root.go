@@ -32,7 +32,7 @@ func rootCommand(s *settings, std stdio) *cobra.Command {
 			"changes nothing.\n\n" +
 			"Every flag can also be given as environment variable TRTPERF_<NAME> or in trtperf.yaml.\n\n" +
 			"Exit codes: 0 done; 2 usage, configuration or an output that cannot be written; 3 no result found;\n" +
-			"4 some input could not be read; 5 a test or a result is failed; 6 a delivery is still owed or refused;\n" +
+			"4 some input could not be read; 5 a test or a result is failed; 6 a delivery is still owed or refused; 8 a launch failed;\n" +
 			"130 interrupted; 1 internal error. The rest is always done before a code is given.",
 		SilenceUsage:  true,
 		SilenceErrors: true,
@@ -60,7 +60,7 @@ func rootCommand(s *settings, std stdio) *cobra.Command {
 	s.addCommon(root.PersistentFlags())
 	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(processCommand(s, std), parseCommand(s, std), exportCommand(s, std), uploadCommand(s, std), listCommand(s, std),
-		metricsCommand(s, std), versionCommand(std))
+		launchCommand(s, std), metricsCommand(s, std), versionCommand(std))
 	return root
 }
 

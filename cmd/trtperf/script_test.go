@@ -40,18 +40,29 @@ func TestScripts(t *testing.T) {
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("RUNS", filepath.Join(root, "runs"))
 			e.Setenv("LOGS", filepath.Join(root, "logs"))
+			e.Setenv("PYTESTS", filepath.Join(root, "pytest", "suite"))
 			return nil
 		},
 		Condition: func(name string) (bool, error) {
-			if name != "opensearch" {
+			program, known := map[string]string{"opensearch": "mvn", "pytest": "python3"}[name]
+			if !known {
 				return false, fmt.Errorf("unknown condition %q", name)
 			}
 			// Where the servers are demanded, a script must fail for want of one and not be skipped.
-			_, noMaven := exec.LookPath("mvn")
-			return os.Getenv("TRTPERF_REQUIRE_SERVICES") == "1" || noMaven == nil, nil
+			_, missing := exec.LookPath(program)
+			return os.Getenv("TRTPERF_REQUIRE_SERVICES") == "1" || missing == nil, nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exit": exitsWith, "node": node, "documents": documents},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exit": exitsWith, "node": node, "documents": documents, "pytest-on-path": pytestOnPath},
 	})
+}
+
+// pytestOnPath puts a real pytest on the PATH.
+func pytestOnPath(ts *testscript.TestScript, _ bool, _ []string) {
+	out, err := exec.Command("../../testdata/pytest/venv.sh").CombinedOutput()
+	if err != nil {
+		ts.Fatalf("%v\n%s", err, out)
+	}
+	ts.Setenv("PATH", strings.TrimSpace(string(out))+string(os.PathListSeparator)+ts.Getenv("PATH"))
 }
 
 // node starts and stops an OpenSearch node of the script's own, whose data outlive a stop: node start|stop. $NODE is its host and

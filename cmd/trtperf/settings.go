@@ -84,7 +84,7 @@ func (s *settings) addCommon(f *pflag.FlagSet) {
 }
 
 func (s *settings) addReading(f *pflag.FlagSet) {
-	f.StringVar(&s.mode, "mode", "", "single-agg, multi-agg or disagg, where neither test id nor run tells it")
+	s.addMode(f)
 	f.StringVar(&s.configDir, "config-dir", "", "directory of the tests' YAML configurations (default beside the run)")
 	s.addMetrics(f)
 	f.StringVar(&s.system.GPU, "gpu", "", "GPU product name")
@@ -109,6 +109,10 @@ func (s *settings) addOutput(f *pflag.FlagSet) {
 	s.addOutputDir(f)
 	f.StringVar(&s.layout, "layout", "guide,metric-rows", "CSV layouts: guide, metric-rows, full")
 	f.BoolVar(&s.perTest, "per-test", false, "CSVs per test, in <output-dir>/<test id>/")
+}
+
+func (s *settings) addMode(f *pflag.FlagSet) {
+	f.StringVar(&s.mode, "mode", "", "single-agg, multi-agg or disagg, where neither test id nor run tells it")
 }
 
 func (s *settings) addMetrics(f *pflag.FlagSet) {
