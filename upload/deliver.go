@@ -45,23 +45,26 @@ func DefaultPolicy() Policy {
 // by the deadline stays owed. The error is one of ctx or of the outbox.
 func Deliver(ctx context.Context, box Outbox, target string, store Store, policy Policy, tell func(parse.Delivery)) (parse.Tally, error) {
 	var tally parse.Tally
-	behind := ""
+	count := func(d parse.Delivery) {
+		tally.Add(d.Outcome)
+		tell(d)
+	}
+	behind, gaveUp := "", false
 	for {
 		items, err := box.Owed(ctx, target, behind, policy.Batch)
 		if err != nil || len(items) == 0 {
 			return tally, err
 		}
 		behind = items[len(items)-1].Result.ID
-		gaveUp, err := deliver(ctx, box, target, store, policy, items, func(d parse.Delivery) {
-			tally.Add(d.Outcome)
-			tell(d)
-		})
-		if err != nil {
-			return tally, err
-		}
 		if gaveUp {
-			// A store that took nothing will take nothing more now: the rest stays owed without another wait.
-			policy.Deadline = 0
+			// A store that took nothing of a batch will take nothing of the others now: they stay owed, without another wait.
+			for _, item := range items {
+				count(parse.Delivery{Target: target, ID: item.Result.ID, Outcome: parse.Owed, Reason: "not tried, since the target took nothing before"})
+			}
+			continue
+		}
+		if gaveUp, err = deliver(ctx, box, target, store, policy, items, count); err != nil {
+			return tally, err
 		}
 	}
 }

@@ -234,8 +234,8 @@ func TestOutbox(t *testing.T) {
 	down := &shop{tries: map[string]int{}, answer: func(int, *parse.Result) upload.Answer {
 		return upload.Answer{Outcome: parse.Owed, Reason: "connection refused"}
 	}}
-	if got := deliver(t, db, "t", down); got != (parse.Tally{Owed: 9}) {
-		t.Errorf("down: %+v", got)
+	if got := deliver(t, db, "t", down); got != (parse.Tally{Owed: 9}) || len(down.tries) != 3 {
+		t.Errorf("down: %+v, %d results tried", got, len(down.tries))
 	}
 	status, err := db.Status(context.Background())
 	if err != nil || len(status) != 1 || status[0].Owed != 9 || status[0].Withheld != 1 || status[0].LastReason != "connection refused" {
