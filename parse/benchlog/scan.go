@@ -231,10 +231,10 @@ func (o *opened) take(line []byte, number int, last bool) bool {
 		return true
 	}
 	switch trimmed := bytes.Trim(line, blanks); {
-	case bannerLine.Match(trimmed):
+	case bytes.IndexByte(trimmed, '!') >= 0 && bannerLine.Match(trimmed):
 		o.Banner, o.idle, o.EndLine = true, 0, number
 		return true
-	case titleLine.Match(trimmed):
+	case bytes.HasPrefix(trimmed, []byte("--")) && titleLine.Match(trimmed):
 		o.idle, o.EndLine = 0, number
 		return true
 	case bytes.HasPrefix(trimmed, []byte("```")), bytes.Contains(trimmed, []byte("Namespace(")):
@@ -268,11 +268,8 @@ func (s *Scanner) outside(o *opened, line []byte, number int, last bool) {
 	for _, l := range landmarksIn(line) {
 		switch l.kind {
 		case asked:
-			// The last number of a line is the nearest to the block.
-			if all := promptsAsked.FindAllSubmatch(line, -1); len(all) > 0 {
-				if n, err := strconv.ParseInt(string(all[len(all)-1][1]), 10, 64); err == nil {
-					s.asked, s.askedLine = &n, number
-				}
+			if n, ok := lastAsked(line, l.word); ok {
+				s.asked, s.askedLine = &n, number
 			}
 		case namespace:
 			inside := line[bytes.Index(line, []byte("Namespace("))+len("Namespace("):]
@@ -302,6 +299,25 @@ func (s *Scanner) outside(o *opened, line []byte, number int, last bool) {
 				s.summary.Death, s.summary.DeathLine = shorten(line), number
 			}
 		}
+	}
+}
+
+// lastAsked returns the last number of prompts that a line asks for with a word: the nearest to the block. Lines can be long, so the
+// expression sees no more than the word's surroundings.
+func lastAsked(line []byte, word string) (int64, bool) {
+	const before, behind = 3, 40
+	for end := len(line); ; {
+		i := bytes.LastIndex(line[:end], []byte(word))
+		if i < 0 {
+			return 0, false
+		}
+		window := line[max(0, i-before):min(len(line), i+len(word)+behind)]
+		if m := promptsAsked.FindSubmatch(window); m != nil {
+			if n, err := strconv.ParseInt(string(m[1]), 10, 64); err == nil {
+				return n, true
+			}
+		}
+		end = i
 	}
 }
 
