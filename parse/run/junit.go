@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 	"time"
 
@@ -163,15 +162,22 @@ func (r *reader) readUnfinished(f located) {
 	r.count()
 }
 
-// casesOf returns the entries of a test in the results.xml files at or above a directory, or given themselves.
+// casesOf returns the entries of a test in the results.xml files at or above a directory, else in those that were given themselves.
 func (r *reader) casesOf(id parse.TestID, dir string) []*testCase {
-	var found []*testCase
+	var found, given []*testCase
 	for _, c := range r.cases {
-		if c.id.SameTest(id) && (c.file.Given() || within(dir, c.file.abs)) {
+		switch {
+		case !c.id.SameTest(id):
+		case within(dir, c.file.abs):
 			found = append(found, c)
+		case c.file.Given():
+			given = append(given, c)
 		}
 	}
-	return found
+	if len(found) > 0 {
+		return found
+	}
+	return given
 }
 
 // onlyCase returns the entry that every log of the group belongs to: the only one of its results.xml files, where that is a
@@ -189,9 +195,12 @@ func (r *reader) readCases() {
 		if c.claimed {
 			continue
 		}
-		same := slices.DeleteFunc(r.casesOf(c.id, c.file.abs), func(x *testCase) bool { return x.claimed })
-		if !slices.Contains(same, c) {
-			same = append(same, c)
+		// Files of one directory tell of one run; the same test elsewhere is another run's.
+		var same []*testCase
+		for _, x := range r.cases {
+			if !x.claimed && x.id.SameTest(c.id) && x.file.abs == c.file.abs {
+				same = append(same, x)
+			}
 		}
 		t := test{id: c.id, module: c.module, function: c.function, cases: same, place: c.file.Path, dir: c.file.abs, role: parse.Benchmark}
 		for _, x := range same {

@@ -185,6 +185,19 @@ func TestRules(t *testing.T) {
 	}
 }
 
+// The same test in the results.xml of two runs stays two tests, also where both files are given themselves.
+func TestTwoRunsOfOneTest(t *testing.T) {
+	one := xmlHead + "<testcase name=\"test_e2e[aggr-k]\"><failure message=\"boom\"/><system-out>\nBLOCK1\n</system-out></testcase>" + xmlTail
+	two := xmlHead + "<testcase name=\"test_e2e[aggr-k]\"><system-out>\nBLOCK2\n</system-out></testcase>" + xmlTail
+	dir := files(t, "-- a/results.xml --\n"+one+"\n-- b/results.xml --\n"+two+"\n")
+	for _, paths := range [][]string{{dir}, {filepath.Join(dir, "a", "results.xml"), filepath.Join(dir, "b", "results.xml")}} {
+		got := readAll(t, run.Options{}, paths...)
+		if len(got.Results) != 2 || got.Results[0].Valid() == got.Results[1].Valid() || len(got.FailedTests) != 1 {
+			t.Errorf("%v: %+v", paths, got.Results)
+		}
+	}
+}
+
 func TestSystem(t *testing.T) {
 	dir := files(t, `
 -- session_properties.csv --
