@@ -128,6 +128,9 @@ func (p *pipeline) take(ctx context.Context, results []*parse.Result) error {
 		if before, again := p.results[id]; again {
 			p.ledger.Results.Duplicate++
 			p.tally(before, -1)
+			if before.Status != c.merged.Status {
+				p.report.result(c.merged)
+			}
 		} else {
 			p.order = append(p.order, id)
 			p.report.result(c.merged)

@@ -23,11 +23,13 @@ type reporter struct {
 	// notes counts the notes that were not printed, by code.
 	notes map[string]int
 	shown []*parse.Result
+	// row is the place in shown of each identity.
+	row map[string]int
 	err   error
 }
 
 func newReporter(s *settings, std stdio) *reporter {
-	r := &reporter{text: std.out, quiet: s.quiet, verbose: s.verbose, notes: map[string]int{}}
+	r := &reporter{text: std.out, quiet: s.quiet, verbose: s.verbose, notes: map[string]int{}, row: map[string]int{}}
 	if s.json {
 		r.events, r.text = std.out, std.err
 	}
@@ -70,12 +72,17 @@ type resultEvent struct {
 	*parse.Result
 }
 
-// result tells of a Result that is new to this command.
+// result tells of a Result that is new to this command, or whose status a later input has changed.
 func (r *reporter) result(x *parse.Result) {
 	r.event(resultEvent{"result", x})
 	if !r.quiet {
 		light := *x
 		light.Rows = nil
+		if i, ok := r.row[x.ID]; ok {
+			r.shown[i] = &light
+			return
+		}
+		r.row[x.ID] = len(r.shown)
 		r.shown = append(r.shown, &light)
 	}
 }
