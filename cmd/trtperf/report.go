@@ -25,7 +25,7 @@ type reporter struct {
 	shown []*parse.Result
 	// row is the place in shown of each identity.
 	row map[string]int
-	err   error
+	err error
 }
 
 func newReporter(s *settings, std stdio) *reporter {
