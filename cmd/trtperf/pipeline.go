@@ -33,6 +33,8 @@ type pipeline struct {
 	reading  runs.Options
 	store    store
 
+	// outboxOnly says that the command reads no inputs.
+	outboxOnly bool
 	ledger     parse.Ledger
 	found      int
 	conditions []int
@@ -184,7 +186,7 @@ func (p *pipeline) finish(ctx context.Context, err error) error {
 	p.ledger.Conditions = append([]int{}, p.conditions...)
 	p.ledger.Exit = worst(p.conditions)
 	p.report.results()
-	p.report.ledger(&p.ledger)
+	p.report.ledger(&p.ledger, !p.outboxOnly)
 	if err == nil {
 		err = p.report.err
 		if err != nil {

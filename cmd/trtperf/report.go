@@ -156,7 +156,8 @@ type ledgerEvent struct {
 	*parse.Ledger
 }
 
-func (r *reporter) ledger(l *parse.Ledger) {
+// ledger ends the command's output. A command that reads no inputs says nothing of them to people.
+func (r *reporter) ledger(l *parse.Ledger, readsInputs bool) {
 	r.event(ledgerEvent{"ledger", l})
 	for _, note := range []struct{ code, text string }{
 		{parse.UnknownLabel, "printed labels that the metric table does not know"},
@@ -172,8 +173,10 @@ func (r *reporter) ledger(l *parse.Ledger) {
 			r.say("%d %s; -v prints them", n, note.text)
 		}
 	}
-	r.say("inputs   %d read, %d skipped, %d failed", l.Inputs.Read, l.Inputs.Skipped, l.Inputs.Failed)
-	r.say("results  %d valid, %d failed, %d copies; %d failed tests", l.Results.Valid, l.Results.Failed, l.Results.Duplicate, l.Tests.Failed)
+	if readsInputs {
+		r.say("inputs   %d read, %d skipped, %d failed", l.Inputs.Read, l.Inputs.Skipped, l.Inputs.Failed)
+		r.say("results  %d valid, %d failed, %d copies; %d failed tests", l.Results.Valid, l.Results.Failed, l.Results.Duplicate, l.Tests.Failed)
+	}
 	for _, target := range slices.Sorted(maps.Keys(l.Targets)) {
 		t := l.Targets[target]
 		r.say("target   %s: %d stored, %d present, %d refused, %d owed, %d withheld", target, t.Stored, t.Present, t.Refused, t.Owed, t.Withheld)

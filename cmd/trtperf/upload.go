@@ -177,6 +177,7 @@ func uploadCommand(s *settings, std stdio) *cobra.Command {
 			if _, err := os.Stat(s.database()); err != nil {
 				return usagef("upload: no local store: %w: name it with --db", err)
 			}
+			p.outboxOnly = true
 			return p.withStore(cmd.Context(), func(ctx context.Context, db *sqlite.DB) error {
 				if status {
 					return p.showOutbox(ctx, db)

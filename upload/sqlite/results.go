@@ -216,12 +216,12 @@ type Filter struct {
 	ID string
 }
 
-// Results calls yield for the stored Results, ordered by test, server, client and identity.
+// Results calls yield for the stored Results, ordered by test, server, concurrency, client and identity.
 func (db *DB) Results(ctx context.Context, f Filter, yield func(*parse.Result) error) error {
 	rows, err := db.sql.QueryContext(ctx, `
 		SELECT document FROM results
 		WHERE instr(test_id, ?1) > 0 AND (?2 = '' OR status = ?2) AND substr(id, 1, length(?3)) = ?3
-		ORDER BY test_id, server, client, concurrency, id`, f.Test, string(f.Status), f.ID)
+		ORDER BY test_id, server, concurrency, client, id`, f.Test, string(f.Status), f.ID)
 	if err != nil {
 		return fmt.Errorf("local store %s: %w", db.path, err)
 	}
