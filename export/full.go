@@ -72,7 +72,7 @@ var fullFields = []struct {
 
 func writeFull(w io.Writer, results []*parse.Result, t *parse.Table, _ *Report) error {
 	var metrics []*parse.Metric
-	for m := range t.All() {
+	for m := range t.Columns(results) {
 		if m.GuideAlways || anyHas(results, m.Name) {
 			metrics = append(metrics, m)
 		}

@@ -21,7 +21,7 @@ var guideLabels = []struct {
 
 func writeGuide(w io.Writer, results []*parse.Result, t *parse.Table, _ *Report) error {
 	var metrics []*parse.Metric
-	for m := range t.All() {
+	for m := range t.Columns(results) {
 		if m.Guide != "" && (m.GuideAlways || anyHas(results, m.Name)) {
 			metrics = append(metrics, m)
 		}

@@ -54,6 +54,7 @@ func writeMetricRows(w io.Writer, results []*parse.Result, t *parse.Table, repor
 	rows := []metricRow{} // gocsv writes the header of an empty slice, but not of nil
 	names := networkNames(results)
 	noClock := false
+	metrics := slices.Collect(t.Columns(results))
 	for i, r := range results {
 		seconds := totalTime(r)
 		if seconds == "" {
@@ -62,7 +63,7 @@ func writeMetricRows(w io.Writer, results []*parse.Result, t *parse.Table, repor
 			continue
 		}
 		noClock = noClock || r.System.SMClockMHz == nil || r.System.MemClockMHz == nil
-		for m := range t.All() {
+		for _, m := range metrics {
 			v, ok := r.Metrics[m.Name]
 			if !ok {
 				continue

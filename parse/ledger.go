@@ -58,7 +58,12 @@ type InputCount struct {
 	Read    int `json:"read"`
 	Skipped int `json:"skipped"`
 	Failed  int `json:"failed"`
+	// OtherShards counts the inputs that other shares of the same reading take.
+	OtherShards int `json:"other_shards,omitempty"`
 }
+
+// Total returns the number of inputs counted.
+func (c InputCount) Total() int { return c.Read + c.Skipped + c.Failed + c.OtherShards }
 
 // ResultCount counts the blocks that were read by what became of them.
 type ResultCount struct {
@@ -93,7 +98,7 @@ type Ledger struct {
 // Balance returns an error if the counts do not add up: found is the number of inputs that were found, and owing the number of
 // Results that each target was to be asked about. A ledger that does not balance is a fault of trtperf.
 func (l *Ledger) Balance(found int, owing map[string]int) error {
-	if n := l.Inputs.Read + l.Inputs.Skipped + l.Inputs.Failed; n != found {
+	if n := l.Inputs.Total(); n != found {
 		return fmt.Errorf("the ledger does not balance: %d inputs found, %d accounted for", found, n)
 	}
 	if n := l.Results.Valid + l.Results.Failed + l.Results.Duplicate + l.Results.Stray; n != l.Results.Blocks {

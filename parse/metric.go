@@ -3,6 +3,7 @@ package parse
 import (
 	"fmt"
 	"iter"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -35,6 +36,22 @@ type Place string
 const (
 	InBlock     Place = "block"   // between the block's header and its closing rule
 	BehindBlock Place = "harness" // appended to the log by the test harness
+	// InLog: anywhere in the client's log. A hit belongs to the block that follows, and those behind the last block to that one.
+	InLog Place = "client-log"
+	// InServerLog: in the logs of the servers and workers of the run.
+	InServerLog Place = "server-log"
+)
+
+// Aggregate says which number several hits of a metric's expression make.
+type Aggregate string
+
+const (
+	First Aggregate = "first"
+	Last  Aggregate = "last"
+	Mean  Aggregate = "mean"
+	Max   Aggregate = "max"
+	// HitCount is the number of hits; they need no number.
+	HitCount Aggregate = "count"
 )
 
 // Requirement says which perf-sanity clients must have a metric. Nothing is required elsewhere.
@@ -58,6 +75,11 @@ type Metric struct {
 	Name string
 	// Labels are the printed spellings, whole and without the colon; TensorRT-LLM's first. Letter case counts.
 	Labels []string
+	// Expr finds the metric by an expression instead of by labels; its first group is the number. Only metrics of the user's own
+	// have one.
+	Expr *regexp.Regexp
+	// Aggregate says which of several hits of Expr counts; empty means First.
+	Aggregate Aggregate
 	// Unit is the unit of the value: "ms", "tok/s" …; empty for counts and ratios.
 	Unit      string
 	Direction Direction
@@ -71,6 +93,8 @@ type Metric struct {
 	Full string
 	// MetricType is trt_perf_parser.py's word for it in the metric-rows CSV.
 	MetricType string
+	// OtherTypes are further words for it in other suites' metric-row CSVs.
+	OtherTypes []string
 	// PerfField is the field of TRT_perf's perf_result.perf_data that MetricType becomes.
 	PerfField string
 	// Document is the OpenSearch field: "d_" and a float, or "l_" and an integer for counts.
@@ -84,6 +108,9 @@ type Metric struct {
 // TensorRT-LLM's own table: `Mean TTFT \(ms\):\s+(-?[\d\.]+)`. It is a description for people and tools such as ripgrep;
 // trtperf's readers compare whole labels and read whole numbers.
 func (m *Metric) Pattern() string {
+	if m.Expr != nil {
+		return m.Expr.String()
+	}
 	quoted := make([]string, len(m.Labels))
 	for i, l := range m.Labels {
 		quoted[i] = regexp.QuoteMeta(l)
@@ -113,6 +140,7 @@ type Table struct {
 	rows    []Metric
 	byLabel map[string]int
 	byName  map[string]int
+	byType  map[string]int
 }
 
 // Metrics returns the standard metric table.
@@ -150,13 +178,13 @@ func (t *Table) add(m Metric) error {
 	switch {
 	case !metricName.MatchString(m.Name):
 		return fmt.Errorf("metric %q: the name must be lower-case letters, digits and underscores", m.Name)
-	case len(m.Labels) == 0:
+	case len(m.Labels) == 0 && m.Expr == nil:
 		return fmt.Errorf("metric %q: no printed label", m.Name)
 	case m.Direction != LargerBetter && m.Direction != SmallerBetter && m.Direction != Neutral:
 		return fmt.Errorf("metric %q: the direction must be %s, %s or %s", m.Name, LargerBetter, SmallerBetter, Neutral)
 	}
 	if t.byName == nil {
-		t.byName, t.byLabel = map[string]int{}, map[string]int{}
+		t.byName, t.byLabel, t.byType = map[string]int{}, map[string]int{}, map[string]int{}
 	}
 	if _, taken := t.byName[m.Name]; taken {
 		return fmt.Errorf("metric %q: the name is taken", m.Name)
@@ -167,6 +195,12 @@ func (t *Table) add(m Metric) error {
 			return fmt.Errorf("metric %q: the label %q belongs to metric %q", m.Name, l, t.rows[i].Name)
 		}
 		t.byLabel[l] = len(t.rows)
+	}
+	for _, word := range append([]string{m.MetricType}, m.OtherTypes...) {
+		if i, taken := t.byType[word]; taken {
+			return fmt.Errorf("metric %q: the metric type %q belongs to metric %q", m.Name, word, t.rows[i].Name)
+		}
+		t.byType[word] = len(t.rows)
 	}
 	t.rows = append(t.rows, m)
 	return nil
@@ -188,12 +222,71 @@ func (t *Table) ByName(name string) *Metric {
 	if i, ok := t.byName[name]; ok {
 		return &t.rows[i]
 	}
-	return nil
+	return breakdown(breakdownName, name)
 }
 
 // ByLabel returns the row that knows a printed label, or nil.
 func (t *Table) ByLabel(label string) *Metric {
 	if i, ok := t.byLabel[label]; ok {
+		return &t.rows[i]
+	}
+	return breakdown(breakdownLabel, label)
+}
+
+// Time breakdowns have spans of any name, so their metrics are no rows of the table but made when they are met. Source: the lines
+// "Time Breakdown <span> <stat> (ms): <v>" and the names tb_<span>_<stat> of TensorRT-LLM's harness.
+var (
+	breakdownLabel = regexp.MustCompile(`^Time Breakdown (\w+) (mean|median|p75|p99) \(ms\)$`)
+	breakdownName  = regexp.MustCompile(`^tb_(\w+)_(mean|median|p75|p99)$`)
+)
+
+// breakdown returns the metric of a time breakdown that a label or a name means, or nil.
+func breakdown(form *regexp.Regexp, text string) *Metric {
+	if !strings.HasPrefix(text, "tb_") && !strings.HasPrefix(text, "Time Breakdown ") {
+		return nil
+	}
+	m := form.FindStringSubmatch(text)
+	if m == nil {
+		return nil
+	}
+	// The harness's names are its own words; a label in capitals and one in small letters are two.
+	row := Metric{Name: "tb_" + m[1] + "_" + m[2], Labels: []string{"Time Breakdown " + m[1] + " " + m[2] + " (ms)"}, Unit: "ms",
+		Direction: SmallerBetter, Place: BehindBlock}.complete()
+	return &row
+}
+
+// Columns yields the rows of the table and, behind them in the order of their names, those metrics of some Results that are no rows
+// of the table.
+func (t *Table) Columns(results []*Result) iter.Seq[*Metric] {
+	return func(yield func(*Metric) bool) {
+		further := map[string]*Metric{}
+		for _, r := range results {
+			for name := range r.Metrics {
+				if _, ok := t.byName[name]; !ok && further[name] == nil {
+					if further[name] = t.ByName(name); further[name] == nil {
+						// One of the user's own, read with a table that is not at hand now.
+						own := Metric{Name: name, Unit: r.Metrics[name].Unit, Direction: Neutral, Custom: true}.complete()
+						further[name] = &own
+					}
+				}
+			}
+		}
+		for m := range t.All() {
+			if !yield(m) {
+				return
+			}
+		}
+		for _, name := range slices.Sorted(maps.Keys(further)) {
+			if !yield(further[name]) {
+				return
+			}
+		}
+	}
+}
+
+// ByMetricType returns the row that has a metric type of a metric-row CSV, or nil.
+func (t *Table) ByMetricType(word string) *Metric {
+	if i, ok := t.byType[word]; ok {
 		return &t.rows[i]
 	}
 	return nil

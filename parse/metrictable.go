@@ -38,23 +38,28 @@ func (m Metric) complete() Metric {
 // unitSuffix names units in the full CSV's columns.
 var unitSuffix = map[string]string{
 	"ms": "__ms", "s": "__s", "req/s": "__req_per_s", "tok/s": "__tok_per_s", "J": "__J", "W": "__W", "tps/W": "__tok_per_s_per_W",
-	"%": "__pct", "tokens/iteration": "__tok_per_iter",
+	"%": "__pct", "tokens/iteration": "__tok_per_iter", "tok/s/GPU": "__tok_per_s_per_gpu", "tokens": "__tok",
 }
 
 // standardMetrics is the metric table. Names, labels, metric types and TRT_perf fields: TensorRT-LLM's test_perf_sanity.py and
 // trt_perf_parser.py. Directions are the true ones: TPOT is a latency (test_perf_sanity.py lists it as larger-is-better).
 func standardMetrics() []Metric {
 	table := []Metric{
-		{Name: "seq_throughput", Labels: []string{"Request throughput (req/s)"}, Unit: "req/s", Direction: LargerBetter, Kind: Throughput,
+		{Name: "seq_throughput", Labels: []string{"Request throughput (req/s)", "Request Throughput (req/sec)"}, Unit: "req/s", Direction: LargerBetter, Kind: Throughput,
 			Guide: "seq_throughput", GuideAlways: true, MetricType: "SEQ_THROUGHPUT", PerfField: "seq_per__sec", Required: AnyClient},
-		{Name: "token_throughput", Labels: []string{"Output token throughput (tok/s)"}, Unit: "tok/s", Direction: LargerBetter,
-			Kind: Throughput, Guide: "throughput__qps", GuideAlways: true, MetricType: "TOKEN_THROUGHPUT", PerfField: "tokens_per__sec",
-			Required: AnyClient},
+		{Name: "token_throughput",
+			Labels: []string{"Output token throughput (tok/s)", "Total Output Throughput (tokens/sec)", "Token Throughput (tokens/sec)"},
+			Unit:   "tok/s", Direction: LargerBetter, Kind: Throughput, Guide: "throughput__qps", GuideAlways: true, MetricType: "TOKEN_THROUGHPUT", PerfField: "tokens_per__sec",
+			OtherTypes: []string{"TOTAL_OUTPUT_THROUGHPUT", "TOKENS_PER_SEC"}, Required: AnyClient},
 		{Name: "total_token_throughput",
-			Labels: []string{"Total Token throughput (tok/s)", "Total token throughput (tok/s)", "Total throughput (tok/s)"},
-			Unit:   "tok/s", Direction: LargerBetter, Kind: Throughput, Guide: "total_token_throughput", GuideAlways: true,
+			Labels: []string{"Total Token throughput (tok/s)", "Total token throughput (tok/s)", "Total throughput (tok/s)",
+				"Total Token Throughput (tokens/sec)"},
+			Unit: "tok/s", Direction: LargerBetter, Kind: Throughput, Guide: "total_token_throughput", GuideAlways: true,
 			MetricType: "TOTAL_TOKEN_THROUGHPUT", Required: AnyClient},
-		{Name: "user_throughput", Labels: []string{"User throughput (tok/s)"}, Unit: "tok/s", Direction: LargerBetter, Kind: Throughput,
+		{Name: "user_throughput",
+			Labels: []string{"User throughput (tok/s)", "Per User Output Throughput [w/ ctx] (tps/user)",
+				"Per User Output Throughput (tokens/sec/user)"},
+			Unit: "tok/s", Direction: LargerBetter, Kind: Throughput,
 			Guide: "user_throughput", GuideAlways: true, MetricType: "USER_THROUGHPUT", Required: OwnClient},
 		{Name: "al", Labels: []string{"Mean Avg Decoded Tokens per Iter", "Avg Decoded Tokens per Iter"}, Unit: "tokens/iteration",
 			Direction: LargerBetter, Guide: "al", Required: SpecDecodingClient},
@@ -68,9 +73,13 @@ func standardMetrics() []Metric {
 	} {
 		for _, s := range []struct{ stat, field string }{{"Mean", l.mean}, {"Median", l.median}, {"P99", l.p99}} {
 			name := strings.ToLower(s.stat) + "_" + l.name
-			table = append(table, Metric{Name: name, Labels: latencyLabels(s.stat, l.label), Unit: "ms", Direction: SmallerBetter,
+			m := Metric{Name: name, Labels: latencyLabels(s.stat, l.label), Unit: "ms", Direction: SmallerBetter,
 				Kind: Latency, Guide: name + l.guideSuffix, GuideAlways: true, MetricType: "SERVER_" + strings.ToUpper(name),
-				PerfField: s.field, Required: AnyClient})
+				PerfField: s.field, Required: AnyClient}
+			if name == "median_ttft" || name == "median_e2el" {
+				m.OtherTypes = []string{"DISAGG_SERVER_" + l.label} // the disaggregated suite's, which takes medians
+			}
+			table = append(table, m)
 		}
 	}
 	// Appended by the harness to the client's log in gen_only runs.
@@ -89,10 +98,21 @@ func standardMetrics() []Metric {
 		table = append(table, m)
 	}
 	table = append(table,
-		Metric{Name: "total_requests", Labels: []string{"Total requests"}, Direction: Neutral, Kind: Count},
+		Metric{Name: "total_requests", Labels: []string{"Total requests", "Number of requests"}, Direction: Neutral, Kind: Count},
 		Metric{Name: "successful_requests", Labels: []string{"Successful requests"}, Direction: LargerBetter, Kind: Count},
 		Metric{Name: "failed_requests", Labels: []string{"Failed requests", "Total failed requests"}, Direction: SmallerBetter, Kind: Count},
-		Metric{Name: "benchmark_duration", Labels: []string{"Benchmark duration (s)"}, Unit: "s", Direction: SmallerBetter},
+		Metric{Name: "benchmark_duration", Labels: []string{"Benchmark duration (s)", "Total Latency (seconds)"}, Unit: "s",
+			Direction: SmallerBetter},
+		// trtllm-bench's own figures.
+		Metric{Name: "total_latency", Labels: []string{"Total Latency (ms)"}, Unit: "ms", Direction: SmallerBetter},
+		Metric{Name: "gpu_throughput", Labels: []string{"Per GPU Output Throughput (tps/gpu)", "Per GPU Output Throughput (tokens/sec/gpu)"},
+			Unit: "tok/s/GPU", Direction: LargerBetter, Kind: Throughput},
+		Metric{Name: "user_output_speed", Labels: []string{"Per User Output Speed (tps/user)"}, Unit: "tok/s", Direction: LargerBetter,
+			Kind: Throughput},
+		Metric{Name: "generation_throughput", Labels: []string{"Generation Token Throughput (tokens/sec)"}, Unit: "tok/s",
+			Direction: LargerBetter, Kind: Throughput},
+		Metric{Name: "mean_input_length", Labels: []string{"Average Input Length (tokens)"}, Unit: "tokens", Direction: Neutral},
+		Metric{Name: "mean_output_length", Labels: []string{"Average Output Length (tokens)"}, Unit: "tokens", Direction: Neutral},
 		Metric{Name: "total_input_tokens", Labels: []string{"Total input tokens"}, Direction: Neutral, Kind: Count},
 		Metric{Name: "total_input_text_tokens", Labels: []string{"Total input text tokens"}, Direction: Neutral, Kind: Count},
 		Metric{Name: "total_input_vision_tokens", Labels: []string{"Total input vision tokens"}, Direction: Neutral, Kind: Count},
@@ -127,10 +147,15 @@ func standardMetrics() []Metric {
 	for _, l := range []string{"TTFT", "TPOT", "ITL", "E2EL"} {
 		table = append(table, Metric{Name: "std_" + strings.ToLower(l), Labels: latencyLabels("Std Dev", l), Unit: "ms",
 			Direction: SmallerBetter, Kind: Spread})
-		for _, stat := range []string{"P50", "P75", "P90", "P95", "P99.9", "Max"} {
+		for _, stat := range []string{"P50", "P75", "P90", "P95", "P99.9", "Min", "Max"} {
 			table = append(table, Metric{Name: strings.ToLower(strings.ReplaceAll(stat, ".", "_")) + "_" + strings.ToLower(l),
 				Labels: latencyLabels(stat, l), Unit: "ms", Direction: SmallerBetter, Kind: Latency})
 		}
+	}
+	for _, stat := range []struct{ name, label string }{{"mean", "AVERAGE"}, {"median", "P50"}, {"p90", "P90"}, {"p95", "P95"}, {"p99", "P99"},
+		{"min", "MINIMUM"}, {"max", "MAXIMUM"}} {
+		table = append(table, Metric{Name: stat.name + "_generation_speed", Labels: []string{"[GTPS] " + stat.label}, Unit: "tok/s",
+			Direction: LargerBetter, Kind: Throughput})
 	}
 	for i := range table {
 		table[i] = table[i].complete()
@@ -138,11 +163,21 @@ func standardMetrics() []Metric {
 	return table
 }
 
-// latencyLabels are the spellings of one statistic of one latency. SGLang writes "E2E Latency" for E2EL.
+// latencyLabels are the spellings of one statistic of one latency. SGLang writes "E2E Latency" for E2EL, trtllm-bench has words of its
+// own; its P50 is the median.
 func latencyLabels(stat, latency string) []string {
 	labels := []string{stat + " " + latency + " (ms)"}
 	if latency == "E2EL" {
 		labels = append(labels, stat+" E2E Latency (ms)")
 	}
-	return labels
+	word := map[string]string{"Mean": "AVERAGE", "Median": "P50", "P90": "P90", "P95": "P95", "P99": "P99", "Min": "MINIMUM", "Max": "MAXIMUM"}[stat]
+	name := map[string]string{"TTFT": "TTFT", "TPOT": "TPOT", "E2EL": "Latency"}[latency]
+	if word == "" || name == "" {
+		return labels
+	}
+	if stat == "Mean" {
+		labels = append(labels, map[string]string{"TTFT": "Average time-to-first-token [TTFT] (ms)",
+			"TPOT": "Average time-per-output-token [TPOT] (ms)", "E2EL": "Average request latency (ms)"}[latency])
+	}
+	return append(labels, "["+name+"] "+word)
 }

@@ -38,6 +38,8 @@ const (
 	MissingMetric Code = "missing-metric"
 	// NoBenchmark: a disaggregated run has no BENCHMARK node.
 	NoBenchmark Code = "no-benchmark"
+	// MarkedInvalid: the file that holds the numbers says itself that they do not count.
+	MarkedInvalid Code = "marked-invalid"
 )
 
 // Reason is one cause of a failure, with a sentence for people.

@@ -4,50 +4,18 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
+	"iter"
+	"slices"
+	"strconv"
+	"strings"
 	"text/tabwriter"
 
-	"github.com/goccy/go-yaml"
 	"github.com/spf13/cobra"
 
 	"github.com/trtperf/trtperf/parse"
+	"github.com/trtperf/trtperf/parse/custom"
 	runs "github.com/trtperf/trtperf/parse/run"
 )
-
-// ownMetric is a metric of the user's own in a YAML file: a list of these under "metrics".
-type ownMetric struct {
-	Name      string          `yaml:"name"`
-	Label     string          `yaml:"label"`
-	Labels    []string        `yaml:"labels"`
-	Unit      string          `yaml:"unit"`
-	Direction parse.Direction `yaml:"direction"`
-}
-
-// readMetrics reads a YAML file of the user's own metrics.
-func readMetrics(path string) ([]parse.Metric, error) {
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return nil, err
-	}
-	var file struct {
-		Metrics []ownMetric `yaml:"metrics"`
-	}
-	if err := yaml.UnmarshalWithOptions(text, &file, yaml.Strict()); err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	if len(file.Metrics) == 0 {
-		return nil, fmt.Errorf("%s: no metrics: write a list under \"metrics:\", each with name, label, unit and direction", path)
-	}
-	var own []parse.Metric
-	for _, m := range file.Metrics {
-		labels := m.Labels
-		if m.Label != "" {
-			labels = append([]string{m.Label}, labels...)
-		}
-		own = append(own, parse.Metric{Name: m.Name, Labels: labels, Unit: m.Unit, Direction: m.Direction})
-	}
-	return own, nil
-}
 
 func metricsCommand(s *settings, std stdio) *cobra.Command {
 	var check string
@@ -83,16 +51,24 @@ func printMetrics(out io.Writer, t *parse.Table) error {
 	w := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
 	fmt.Fprintln(w, "NAME\tUNIT\tBETTER\tPRINTED AS\tGUIDE COLUMN\tMETRIC TYPE\tTRT_PERF FIELD\tOPENSEARCH FIELD")
 	for m := range t.All() {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", m.Name, m.Unit, m.Direction, m.Labels[0], m.Guide, m.MetricType, m.PerfField, m.Document)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", m.Name, m.Unit, m.Direction, printedAs(m), m.Guide, m.MetricType, m.PerfField, m.Document)
 	}
 	return w.Flush()
+}
+
+// printedAs is the first label of a metric, else its expression.
+func printedAs(m *parse.Metric) string {
+	if m.Expr != nil {
+		return m.Expr.String()
+	}
+	return m.Labels[0]
 }
 
 // metricEvent is a row of the metric table for programs.
 type metricEvent struct {
 	Kind       string            `json:"kind"`
 	Name       string            `json:"name"`
-	Labels     []string          `json:"labels"`
+	Labels     []string          `json:"labels,omitempty"`
 	Pattern    string            `json:"pattern"`
 	Unit       string            `json:"unit,omitempty"`
 	Direction  parse.Direction   `json:"direction"`
@@ -115,7 +91,18 @@ func printMetricEvents(out io.Writer, t *parse.Table) error {
 	return nil
 }
 
-// checkMetrics tries metrics of the user's own on logs.
+// own yields the metrics of the user's own.
+func own(t *parse.Table) iter.Seq[parse.Metric] {
+	return func(yield func(parse.Metric) bool) {
+		for m := range t.All() {
+			if m.Custom && !yield(*m) {
+				return
+			}
+		}
+	}
+}
+
+// checkMetrics tries metrics of the user's own on logs and prints where they are found.
 func checkMetrics(cmd *cobra.Command, s *settings, std stdio, file string, logs []string) error {
 	if len(logs) == 0 {
 		return usagef("metrics --check %s: name at least one log to try it on", file)
@@ -125,30 +112,44 @@ func checkMetrics(cmd *cobra.Command, s *settings, std stdio, file string, logs 
 	if err != nil {
 		return err
 	}
+	own := slices.Collect(own(opt.Table))
+	for _, name := range custom.Slow(own) {
+		fmt.Fprintf(std.err, "slow     %s: its expression holds no text of four letters or more that every hit has, so each line of every log is tried\n", name)
+	}
 	hits, blocks := map[string]int{}, 0
 	var unread error
+	w := tabwriter.NewWriter(std.out, 0, 8, 2, ' ', 0)
+	fmt.Fprintln(w, "METRIC\tVALUE\tUNIT\tFOUND IN")
 	for r := range runs.Read(cmd.Context(), logs, opt) {
 		for _, result := range r.Results {
 			blocks++
-			for name := range result.Metrics {
-				hits[name]++
+			for _, m := range own {
+				v, ok := result.Metrics[m.Name]
+				if !ok {
+					continue
+				}
+				hits[m.Name]++
+				place := strings.TrimSuffix(result.Source.File+"/"+result.Source.Member, "/")
+				if v.Line > 0 {
+					place += ":" + strconv.Itoa(v.Line)
+				}
+				fmt.Fprintf(w, "%s\t%s\t%s\t%s, block %d\n", m.Name, v.Text, m.Unit, place, result.Source.Block)
 			}
 		}
-		if r.Inputs.Failed > 0 {
-			for _, d := range r.Diagnostics {
-				if d.Severity == parse.Error {
-					unread = errors.Join(unread, fmt.Errorf("%s: %s", d.File, d.Message))
-				}
+		for _, d := range r.Diagnostics {
+			switch {
+			case d.Severity == parse.Error:
+				unread = errors.Join(unread, fmt.Errorf("%s: %s", d.File, d.Message))
+			case d.Code == parse.NotANumber:
+				fmt.Fprintf(std.err, "%s:%d: %s\n", d.File, d.Line, d.Message)
 			}
 		}
 	}
 	missing := false
-	w := tabwriter.NewWriter(std.out, 0, 8, 2, ' ', 0)
-	fmt.Fprintf(w, "METRIC\tBLOCKS OF %d THAT HAVE IT\n", blocks)
-	for m := range opt.Table.All() {
-		if m.Custom {
-			fmt.Fprintf(w, "%s\t%d\n", m.Name, hits[m.Name])
-			missing = missing || hits[m.Name] == 0
+	for _, m := range own {
+		if hits[m.Name] == 0 {
+			fmt.Fprintf(w, "%s\t-\t%s\tin no block of %d\n", m.Name, m.Unit, blocks)
+			missing = true
 		}
 	}
 	if err := w.Flush(); err != nil {
@@ -160,7 +161,7 @@ func checkMetrics(cmd *cobra.Command, s *settings, std stdio, file string, logs 
 	case blocks == 0:
 		return &codeError{exitNothing, errors.New("the logs hold no benchmark block")}
 	case missing:
-		return &codeError{exitFailed, fmt.Errorf("some metric of %s stands in no block: compare its label with the log, letter case counts", file)}
+		return &codeError{exitFailed, fmt.Errorf("some metric of %s stands in no block: compare its label or regex with the log, letter case counts", file)}
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/trtperf/trtperf/parse"
+	"github.com/trtperf/trtperf/parse/custom"
 	runs "github.com/trtperf/trtperf/parse/run"
 )
 
@@ -51,7 +52,12 @@ func newPipeline(s *settings, std stdio) (*pipeline, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &pipeline{settings: s, std: std, report: newReporter(s, std), reading: reading, results: map[string]*parse.Result{},
+	report := newReporter(s, std)
+	for _, name := range custom.Slow(slices.Collect(own(reading.Table))) {
+		report.diagnostic(parse.Diagnostic{Severity: parse.Warning, Code: slowMetric, File: s.metrics,
+			Message: fmt.Sprintf("the expression of %s holds no text of four letters that every hit has, so every line of every log is tried", name)})
+	}
+	return &pipeline{settings: s, std: std, report: report, reading: reading, results: map[string]*parse.Result{},
 		owing: map[string]int{}, ledger: parse.Ledger{Targets: map[string]parse.Tally{}}}, nil
 }
 
@@ -77,6 +83,7 @@ func (p *pipeline) read(ctx context.Context, paths []string) error {
 		p.ledger.Inputs.Read += r.Inputs.Read
 		p.ledger.Inputs.Skipped += r.Inputs.Skipped
 		p.ledger.Inputs.Failed += r.Inputs.Failed
+		p.ledger.Inputs.OtherShards += r.Inputs.OtherShards
 		p.ledger.Results.Blocks += r.Blocks
 		p.ledger.Results.Stray += r.Stray
 		if err := p.take(ctx, r.Results); err != nil {
@@ -199,7 +206,11 @@ func (p *pipeline) finish(ctx context.Context, err error) error {
 	return &codeError{p.ledger.Exit, err}
 }
 
-const copiesDisagree = "copies-disagree"
+// Codes of diagnostics.
+const (
+	copiesDisagree = "copies-disagree"
+	slowMetric     = "slow-metric"
+)
 
 // memory is the store of commands that keep none: it knows the Results of this command alone.
 type memory struct {

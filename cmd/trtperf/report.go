@@ -174,7 +174,11 @@ func (r *reporter) ledger(l *parse.Ledger, readsInputs bool) {
 		}
 	}
 	if readsInputs {
-		r.say("inputs   %d read, %d skipped, %d failed", l.Inputs.Read, l.Inputs.Skipped, l.Inputs.Failed)
+		shards := ""
+		if n := l.Inputs.OtherShards; n > 0 {
+			shards = fmt.Sprintf("; %d left to other shards", n)
+		}
+		r.say("inputs   %d read, %d skipped, %d failed%s", l.Inputs.Read, l.Inputs.Skipped, l.Inputs.Failed, shards)
 		r.say("results  %d valid, %d failed, %d copies; %d failed tests", l.Results.Valid, l.Results.Failed, l.Results.Duplicate, l.Tests.Failed)
 	}
 	for _, target := range slices.Sorted(maps.Keys(l.Targets)) {

@@ -4,17 +4,21 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/dustin/go-humanize"
 	"github.com/goccy/go-yaml"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/trtperf/trtperf/parse"
+	"github.com/trtperf/trtperf/parse/archive"
+	"github.com/trtperf/trtperf/parse/custom"
 	runs "github.com/trtperf/trtperf/parse/run"
 )
 
@@ -36,6 +40,13 @@ type settings struct {
 	job       parse.Job
 	startTime timeFlag
 	endTime   timeFlag
+
+	filter runs.Filter
+	since  sinceFlag
+	shard  shardFlag
+	limits archive.Limits
+	window sizeFlag
+	unpack sizeFlag
 
 	outputDir     string
 	layout        string
@@ -75,6 +86,70 @@ func (t *timeFlag) String() string {
 
 func (t *timeFlag) Type() string { return "time" }
 
+// sinceFlag is a point in time as timeFlag reads it, a day, or so long ago ("36h").
+type sinceFlag struct{ time.Time }
+
+func (t *sinceFlag) Set(text string) error {
+	if ago, err := time.ParseDuration(text); err == nil {
+		t.Time = time.Now().Add(-ago)
+		return nil
+	}
+	if day, err := time.ParseInLocation(time.DateOnly, text, time.UTC); err == nil {
+		t.Time = day
+		return nil
+	}
+	var at timeFlag
+	if err := at.Set(text); err != nil {
+		return fmt.Errorf("%w, a day, or how long ago, as 36h", err)
+	}
+	t.Time = at.Time
+	return nil
+}
+
+func (t *sinceFlag) String() string { return (&timeFlag{t.Time}).String() }
+func (t *sinceFlag) Type() string   { return "time" }
+
+// shardFlag is a share, "I/N".
+type shardFlag struct{ i, n int }
+
+func (s *shardFlag) Set(text string) error {
+	var rest string
+	if n, _ := fmt.Sscanf(text+" .", "%d/%d %s", &s.i, &s.n, &rest); n != 3 || rest != "." || s.i < 1 || s.i > s.n {
+		return errors.New("write I/N with I from 1 to N")
+	}
+	return nil
+}
+
+func (s *shardFlag) String() string {
+	if s.n == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d/%d", s.i, s.n)
+}
+
+func (s *shardFlag) Type() string { return "I/N" }
+
+// sizeFlag is a number of bytes, "256MiB".
+type sizeFlag struct{ bytes int64 }
+
+func (s *sizeFlag) Set(text string) error {
+	n, err := humanize.ParseBytes(text)
+	if err != nil || n == 0 || n > math.MaxInt64 {
+		return errors.New("write a size such as 256MiB")
+	}
+	s.bytes = int64(n)
+	return nil
+}
+
+func (s *sizeFlag) String() string {
+	if s.bytes == 0 {
+		return ""
+	}
+	return humanize.IBytes(uint64(s.bytes))
+}
+
+func (s *sizeFlag) Type() string { return "size" }
+
 func (s *settings) addCommon(f *pflag.FlagSet) {
 	f.StringVar(&s.config, "config", "", "settings file (default ./trtperf.yaml, else $XDG_CONFIG_HOME/trtperf/trtperf.yaml)")
 	f.BoolVar(&s.json, "json", false, "print events, one JSON object a line, on standard output; people's text goes to standard error")
@@ -87,6 +162,14 @@ func (s *settings) addReading(f *pflag.FlagSet) {
 	s.addMode(f)
 	f.StringVar(&s.configDir, "config-dir", "", "directory of the tests' YAML configurations (default beside the run)")
 	s.addMetrics(f)
+	f.StringArrayVar(&s.filter.Include, "include", nil, "take only files below a given directory that match a pattern, such as '*.log' or 'night/**'; repeatable")
+	f.StringArrayVar(&s.filter.Exclude, "exclude", nil, "leave out files that match a pattern; repeatable")
+	f.Var(&s.since, "since", "leave out runs of which no file was changed since a time, a day, or so long ago (36h)")
+	f.Var(&s.shard, "shard", "take one of N stable shares of the runs, as I/N, so that several machines can read one tree")
+	f.IntVar(&s.limits.Ratio, "max-ratio", archive.DefaultRatio, "most that a compressed stream may grow, behind its first 64 MiB")
+	f.Var(&s.unpack, "max-unpacked", "most that one archive may unpack to (default 1 TiB)")
+	f.Var(&s.window, "max-window", "most memory that a compressed stream may ask for (default 128 MiB)")
+	f.IntVar(&s.limits.Depth, "max-nesting", archive.DefaultDepth, "most archives in one another")
 	f.StringVar(&s.system.GPU, "gpu", "", "GPU product name")
 	f.IntVar(&s.gpuCount, "gpu-count", 0, "number of GPUs of the machine")
 	f.StringVar(&s.system.Driver, "driver", "", "GPU driver version")
@@ -242,8 +325,19 @@ func (s *settings) reading(std stdio) (runs.Options, error) {
 		}
 		o.Mode = mode
 	}
+	o.Filter, o.Limits = s.filter, s.limits
+	o.Filter.Since, o.Filter.Shard, o.Filter.Shards = s.since.Time, s.shard.i, s.shard.n
+	o.Limits.Unpacked, o.Limits.Window = s.unpack.bytes, s.window.bytes
+	if err := o.Filter.Check(); err != nil {
+		return o, usagef("%w", err)
+	}
 	if s.metrics != "" {
-		own, err := readMetrics(s.metrics)
+		file, err := os.Open(s.metrics)
+		if err != nil {
+			return o, usagef("--metrics: %w", err)
+		}
+		own, err := custom.Read(file, s.metrics)
+		file.Close()
 		if err != nil {
 			return o, usagef("--metrics: %w", err)
 		}

@@ -1,5 +1,5 @@
 // Package benchlog reads the "Serving Benchmark Result" blocks that serving-benchmark clients (TensorRT-LLM, vLLM, SGLang and their
-// forks) print, out of logs of any size and layout.
+// forks) print, and the reports of trtllm-bench, out of logs of any size and layout.
 //
 // # The block
 //
@@ -17,6 +17,19 @@
 //
 // Where the closing rule is missing, rows are taken until something shows that the block is over: the end of a Markdown code block,
 // the next run's Namespace, or 200 lines without a row or a section's title. Such a block ends as one with which the log ends.
+//
+// # trtllm-bench
+//
+//	===========================================================
+//	= PERFORMANCE OVERVIEW
+//	===========================================================
+//	Request Throughput (req/sec):                     86.5373
+//	[TTFT] P99    : 232.4339
+//	===========================================================
+//
+// The report of trtllm-bench is a block too. It begins with the title "= PERFORMANCE OVERVIEW" ("= STATISTICS" in version 0.12, "= GENERAL
+// OVERVIEW" for its low-latency client) with a rule below, and ends as other blocks do. Rows of its sections before (the
+// backend, the world, the requests) are the block's details. The same rows without a title are no block: other tools imitate them.
 //
 // # The row
 //
@@ -57,7 +70,7 @@ const (
 	EndOfLog End = "end of log"
 )
 
-// Block is one "Serving Benchmark Result" block with what the log says around it.
+// Block is one "Serving Benchmark Result" block, or one report of trtllm-bench, with what the log says around it.
 type Block struct {
 	// Number counts the headers of the log from 1.
 	Number int
@@ -72,11 +85,14 @@ type Block struct {
 	// Namespace's num_prompts=, a command's --num-prompts or a wrapper's num_prompt=. It is nil where no line does.
 	Asked     *int64
 	AskedLine int
-	// Namespace holds the client's options from the last Namespace(…) with num_prompts= in the same place, quotes removed. Options
-	// that are None are absent.
-	Namespace map[string]string
+	// Namespace is the last Namespace(…) with num_prompts= in the same place; empty without one.
+	Namespace Namespace
+	// Details are the rows of the sections that trtllm-bench prints before a report's figures: model, parallel sizes, requests.
+	Details []parse.Row
 	// Trailer are the rows that the test harness appends behind a block: device step times and time breakdowns.
 	Trailer []parse.Row
+	// Hits are what the user's own expressions have found in the block and since the block before it: metric, text and line.
+	Hits []parse.Row
 	// Framework is "TensorRT-LLM", "vLLM" or "SGLang" as the block's rows show, else empty.
 	Framework string
 }
@@ -85,6 +101,8 @@ type Block struct {
 const (
 	// LongLine: a line was looked at in parts.
 	LongLine = "long-line"
+	// Interleaved: a block begins before another one has ended.
+	Interleaved = "interleaved"
 )
 
 // Note is something that a person should know about the log's text.

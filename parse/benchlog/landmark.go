@@ -1,18 +1,20 @@
 package benchlog
 
-import "bytes"
+import "slices"
 
 // kind says what a landmark may be part of.
 type kind uint8
 
 const (
 	header    kind = iota // a block's header
+	section               // a title of trtllm-bench's report
 	asked                 // a number of prompts asked for
 	namespace             // a client's options
 	trailer               // rows that the harness appends
 	summary               // another tool's result
 	tool                  // another tool, by name
 	death                 // something died
+	wanted                // part of what an expression of the user's own finds
 )
 
 // landmark is a word that makes the piece of text around it worth looking at.
@@ -28,9 +30,9 @@ const (
 	deviceStep    = "Per Iter Device Step Time (ms):"
 	timeBreakdown = "Time Breakdown "
 
-	trtllmBench = "trtllm-bench summary: trtperf does not read these yet, only serving-benchmark blocks"
-	trtllmTool  = "trtllm-bench was run, and the log holds neither its summary nor a serving-benchmark block"
-	aiPerf      = "AIPerf results: trtperf does not read these, only serving-benchmark blocks"
+	trtllmRows = "rows of a trtllm-bench report without the title above them: nothing tells where the report begins"
+	trtllmTool = "trtllm-bench was run, and the log holds neither its report nor a serving-benchmark block"
+	aiPerf     = "AIPerf results: trtperf does not read these, only the reports of serving benchmarks and trtllm-bench"
 )
 
 // landmarks are all the words that are searched for outside of blocks. None is shorter than ten bytes: the shorter the shortest, the
@@ -43,10 +45,17 @@ var landmarks = []landmark{
 	{deviceStep, trailer, ""},
 	{timeBreakdown, trailer, ""},
 
-	{"= PERFORMANCE OVERVIEW", summary, trtllmBench},
-	{"= THROUGHPUT OVERVIEW", summary, trtllmBench},
-	{"= STATISTICS", summary, trtllmBench},
-	{"Request Throughput (req/sec):", summary, trtllmBench},
+	{"= PERFORMANCE OVERVIEW", section, ""},
+	{"= STATISTICS", section, ""},
+	{"= GENERAL OVERVIEW", section, ""},
+	{"= THROUGHPUT OVERVIEW", section, ""},
+	{"= LATENCY OVERVIEW", section, ""},
+	{"= PYTORCH BACKEND", section, ""},
+	{"= ENGINE DETAILS", section, ""},
+	{"= REQUEST DETAILS", section, ""},
+	{"= WORLD + RUNTIME INFORMATION", section, ""},
+
+	{"Request Throughput (req/sec):", summary, trtllmRows},
 	{"AIPerf System", summary, aiPerf},
 	{"NVIDIA AIPerf", summary, aiPerf},
 	{"NVIDIA GenAI-Perf", summary, aiPerf},
@@ -70,64 +79,41 @@ var landmarks = []landmark{
 	{" CANCELLED AT ", death, ""},
 }
 
-// finder searches for all landmarks in one pass. It looks at two bytes at a time and skips as far as no landmark's first bytes can
-// end in them (Wu and Manber's method), so that it reads only a part of the text.
-type finder struct {
-	width int // of the words' beginnings that are searched for
-	// shift is, for two bytes, how far the next place is where a beginning can end; 0 where one may end here.
-	shift [1 << 16]uint8
-	// ending lists, for two bytes that end a beginning, the landmarks.
-	ending map[uint16][]int
+// landmarksIn returns the landmarks that a piece of text holds, in the order of the table.
+func landmarksIn(f *finder, text []byte) []landmark {
+	var found []int
+	f.each(text, func(n, _ int) bool {
+		if n < len(landmarks) && !slices.Contains(found, n) {
+			found = append(found, n)
+		}
+		return true
+	})
+	slices.Sort(found)
+	all := make([]landmark, len(found))
+	for i, n := range found {
+		all[i] = landmarks[n]
+	}
+	return all
 }
 
-func newFinder(words []landmark) *finder {
-	f := &finder{width: len(words[0].word), ending: map[uint16][]int{}}
-	for _, l := range words {
-		f.width = min(f.width, len(l.word))
-	}
-	for i := range f.shift {
-		f.shift[i] = uint8(f.width - 1)
-	}
-	for n, l := range words {
-		for i := 0; i+1 < f.width; i++ {
-			pair := uint16(l.word[i]) | uint16(l.word[i+1])<<8
-			f.shift[pair] = min(f.shift[pair], uint8(f.width-2-i))
-			if i+2 == f.width {
-				f.ending[pair] = append(f.ending[pair], n)
-			}
-		}
-	}
-	return f
-}
+// part says what a section of trtllm-bench's report is.
+type part uint8
 
-// find returns the place of the first landmark in text that begins at from or later and lies wholly in it, or -1.
-func (f *finder) find(text []byte, from int) int {
-	i := from + f.width - 2
-	for i+1 < len(text) {
-		pair := uint16(text[i]) | uint16(text[i+1])<<8
-		if s := f.shift[pair]; s > 0 {
-			i += int(s)
-			continue
-		}
-		start := i + 2 - f.width
-		for _, n := range f.ending[pair] {
-			w := landmarks[n].word
-			if len(text)-start >= len(w) && string(text[start:start+len(w)]) == w {
-				return start
-			}
-		}
-		i++
-	}
-	return -1
-}
+const (
+	begins part = iota + 1 // the report's figures begin with it
+	goesOn                 // the figures go on with it
+	detail                 // what was measured, before the figures
+)
 
-// landmarksIn returns the landmarks that a piece of text holds.
-func landmarksIn(text []byte) []landmark {
-	var found []landmark
-	for _, l := range landmarks {
-		if bytes.Contains(text, []byte(l.word)) {
-			found = append(found, l)
-		}
-	}
-	return found
+// sections are the titles of trtllm-bench's report, as they stand between two rules. Source: the reports of versions 0.12 to 1.1.
+var sections = map[string]part{
+	"PERFORMANCE OVERVIEW":        begins,
+	"STATISTICS":                  begins,
+	"GENERAL OVERVIEW":            begins,
+	"THROUGHPUT OVERVIEW":         goesOn,
+	"LATENCY OVERVIEW":            goesOn,
+	"PYTORCH BACKEND":             detail,
+	"ENGINE DETAILS":              detail,
+	"REQUEST DETAILS":             detail,
+	"WORLD + RUNTIME INFORMATION": detail,
 }

@@ -8,8 +8,8 @@ import (
 )
 
 const (
-	// chunk is how much is read at a time.
-	chunk = 1 << 20
+	// chunk is how much is read at a time: little enough to stay in a processor's own cache until it has been searched.
+	chunk = 256 << 10
 	// longest is the most of a line that is looked at as one.
 	longest = 1 << 20
 )
@@ -46,9 +46,13 @@ var wordFinder = newFinder(landmarks)
 // reading them.
 var buffers = sync.Pool{New: func() any { return new([longest + chunk + 8<<10]byte) }}
 
-func newLines(r io.Reader) *lines {
+// newLines returns the lines of a log. Beside the landmarks a search's words are looked for; it may be nil.
+func newLines(r io.Reader, s *search) *lines {
 	l := &lines{in: &unsplitter{r: r}, finder: wordFinder, array: buffers.Get().(*[longest + chunk + 8<<10]byte), number: 1}
 	l.buf = l.array[:]
+	if s != nil && s.finder != nil {
+		l.finder = s.finder
+	}
 	return l
 }
 
@@ -71,7 +75,7 @@ func (l *lines) fill() bool {
 		l.end -= l.pos
 		l.pos = 0
 	}
-	n, err := l.in.Read(l.buf[l.end:])
+	n, err := l.in.Read(l.buf[l.end:min(len(l.buf), l.end+chunk)])
 	l.end += n
 	if err != nil {
 		l.eof = true
@@ -122,7 +126,7 @@ func (l *lines) advance(n int) {
 func (l *lines) skip() {
 	text := l.buf[l.pos:l.end]
 	stop := len(text)
-	if i := l.finder.find(text, 0); i >= 0 {
+	if i := l.finder.find(text); i >= 0 {
 		stop = i
 	}
 	// A line's beginning is kept: its landmark may lie behind what is buffered.

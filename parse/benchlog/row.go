@@ -42,7 +42,13 @@ func splitRow(line []byte) (label, value string, ok bool) {
 	if i := gap(content); i >= 0 {
 		content = content[:i]
 	}
-	if len(content) == 0 || !isKnown[string(name)] && notRow.Match(line) {
+	if len(content) == 0 {
+		return "", "", false
+	}
+	if label, ok := isKnown[string(name)]; ok {
+		return label, text(content), true
+	}
+	if isRecord(line) {
 		return "", "", false
 	}
 	return text(name), text(content), true
@@ -74,9 +80,26 @@ func gap(b []byte) int {
 
 func text(b []byte) string { return strings.ToValidUTF8(string(b), "\ufffd") }
 
-// notRow tells lines that have a colon and yet belong to somebody else who writes to the same log: section titles, progress bars
-// and the records of loggers, warnings and exceptions.
-var notRow = regexp.MustCompile(`^--.*--$` +
+// isRecord reports whether a line that has a colon belongs to somebody else who writes to the same log; see record.
+func isRecord(line []byte) bool {
+	second := byte(0)
+	if len(line) > 1 {
+		second = line[1]
+	}
+	isUpper := func(c byte) bool { return c >= 'A' && c <= 'Z' }
+	isDigit := func(c byte) bool { return c >= '0' && c <= '9' }
+	// The expression is slow, and few lines can match it.
+	switch c := line[0]; {
+	case c == '-', c == '[', c == '(', c == 's', isDigit(c), isUpper(c) && (isUpper(second) || isDigit(second)), c == 'F' && second == 'i',
+		bytes.Contains(line, []byte("%|")), bytes.Contains(line, []byte(".py:")), bytes.Contains(line, []byte("Error: ")),
+		bytes.Contains(line, []byte("Exception: ")), bytes.Contains(line, []byte("Warning: ")):
+		return record.Match(line)
+	}
+	return false
+}
+
+// record matches section titles, progress bars and the records of loggers, warnings and exceptions.
+var record = regexp.MustCompile(`^--.*--$` +
 	`|\d%\|` + // a progress bar
 	`|^\[?\d{4}[-/]\d\d[-/]\d\d[T -]` + // 2026-01-02 03:04:05
 	`|^\[?\d\d[-/]\d\d[-/]\d{4}[ -]` + // [01/02/2026-03:04:05]
@@ -183,23 +206,51 @@ func findHeader(b []byte) (headerLine, bool) {
 // onlyRule returns the width of a rule of "=" alone, or 0.
 func onlyRule(line []byte) int {
 	line = bytes.Trim(line, blanks)
-	if len(line) == 0 || len(bytes.Trim(line, "=")) > 0 {
-		return 0
+	for _, c := range line {
+		if c != '=' {
+			return 0
+		}
 	}
 	return len(line)
 }
 
+// leastRule is the least width of a rule.
+const leastRule = 20
+
 // closes reports whether a rule may close a block whose header has a width.
 func closes(rule, width int) bool {
 	const tolerance = 12
-	return rule >= width-tolerance && rule <= width+tolerance && rule >= 20
+	return rule >= width-tolerance && rule <= width+tolerance && rule >= leastRule
+}
+
+// sectionTitle is a title of trtllm-bench's report.
+type sectionTitle struct {
+	part   part
+	prefix prefix // what stands before it in its line
+	line   int
+}
+
+// findTitle returns the title that ends a line.
+func findTitle(line []byte, number int) (sectionTitle, bool) {
+	line = bytes.TrimRight(line, blanks)
+	if len(line) == 0 || line[len(line)-1] < 'A' || line[len(line)-1] > 'Z' {
+		return sectionTitle{}, false
+	}
+	i := bytes.LastIndex(line, []byte("= "))
+	if i < 0 {
+		return sectionTitle{}, false
+	}
+	p, ok := sections[string(line[i+2:])]
+	return sectionTitle{p, prefix(bytes.Clone(line[:i])), number}, ok
 }
 
 // bannerLine is a line of the failure banner.
 var bannerLine = regexp.MustCompile(`={3,}!(?:FAILED REQUESTS|CHECK LOG FOR ERRORS)!={3,}`)
 
-// titleLine is a section's title, a rule of dashes, or a title without dashes, which is centred.
-var titleLine = regexp.MustCompile(`^-{2,}.*-{2,}$|^-{5,}$`)
+// isTitle reports whether a line is a section's title between dashes, or a rule of dashes.
+func isTitle(line []byte) bool {
+	return len(line) >= 4 && bytes.HasPrefix(line, []byte("--")) && bytes.HasSuffix(line, []byte("--"))
+}
 
 // isTrailerLabel reports whether the harness appends rows with this label.
 func isTrailerLabel(label string) bool {

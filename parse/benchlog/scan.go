@@ -20,22 +20,27 @@ const idle = 200
 // Scanner reads the blocks of a log, one after another. Memory stays flat, whatever the log's size.
 type Scanner struct {
 	lines *lines
-	// tasks are the last blocks of each task of the job, by its label; without labels there is one.
-	tasks map[string]*opened
+	// tasks are those of the job by their labels; without labels there is one.
+	tasks map[string]*task
 	order []*opened // blocks that have not been given out, in the order of their headers
 	block *Block
 	done  bool
 
 	asked     *int64
 	askedLine int
-	namespace []byte // the text behind "Namespace("
+	namespace Namespace
 	// namespaceLine is its line, 0 without one.
 	namespaceLine int
 	latest        *opened // the block whose header was the last one
 
 	count   int
 	long    int // the first line that was too long
+	mixed   int // the first header inside another block
 	summary Summary
+
+	// own are the user's own expressions, or nil; hits are those of InLog since the last block.
+	own  *search
+	hits []parse.Row
 }
 
 // opened is a block that may still grow.
@@ -46,11 +51,28 @@ type opened struct {
 	closed bool // no more rows; the harness's may follow
 	final  bool // nothing more can follow
 	idle   int  // lines since the last one that belongs to it
+	report bool // it is trtllm-bench's
 }
 
-// NewScanner returns a Scanner of a log.
-func NewScanner(r io.Reader) *Scanner {
-	return &Scanner{lines: newLines(r), tasks: map[string]*opened{}}
+// task is what one task of the job prints.
+type task struct {
+	block *opened // the last one
+	// title is the title of a section of trtllm-bench's report, if that was the task's last line: only a rule below makes it one.
+	title sectionTitle
+	// details is the section before a report's figures whose rows are being read; nil outside of one.
+	details *opened
+	// known are the rows of such sections since the last block.
+	known []parse.Row
+}
+
+// NewScanner returns a Scanner of a log, which looks for expressions of the user's own too; nil has none.
+func NewScanner(r io.Reader, e *Expressions) *Scanner {
+	s := &Scanner{tasks: map[string]*task{}}
+	if e != nil {
+		s.own = &e.client
+	}
+	s.lines = newLines(r, s.own)
+	return s
 }
 
 // Scan reads to the next block. It is false at the end of the log, or where reading fails.
@@ -60,13 +82,16 @@ func (s *Scanner) Scan() bool {
 		if i := slices.IndexFunc(s.order, func(o *opened) bool { return o.final || s.done }); i >= 0 {
 			s.block = &s.order[i].Block
 			s.block.Framework = frameworkOf(s.block.Rows)
+			if s.done && len(s.order) == 1 {
+				s.block.Hits = append(s.block.Hits, s.hits...)
+			}
 			s.order = slices.Delete(s.order, i, i+1)
 			return true
 		}
 		if s.done {
 			return false
 		}
-		l, ok := s.lines.next(s.growing())
+		l, ok := s.lines.next(s.growing() || s.own != nil && s.own.everyLine)
 		if !ok {
 			s.finish()
 			continue
@@ -81,8 +106,8 @@ func (s *Scanner) Scan() bool {
 
 // growing reports whether a block takes rows.
 func (s *Scanner) growing() bool {
-	for _, o := range s.tasks {
-		if !o.closed {
+	for _, t := range s.tasks {
+		if t.block != nil && !t.block.closed || t.details != nil || t.title.part != 0 {
 			return true
 		}
 	}
@@ -97,10 +122,15 @@ func (s *Scanner) Err() error { return s.lines.err }
 
 // Notes returns what a person should know about the log's text, when it has been read.
 func (s *Scanner) Notes() []Note {
-	if s.long == 0 {
-		return nil
+	var notes []Note
+	if s.long > 0 {
+		notes = append(notes, Note{s.long, LongLine, "a line of more than 1 MiB was looked at in parts"})
 	}
-	return []Note{{Line: s.long, Code: LongLine, Message: "a line of more than 1 MiB was looked at in parts"}}
+	if s.mixed > 0 {
+		notes = append(notes, Note{s.mixed, Interleaved, "a block begins inside another one: if several tasks wrote to this log, their lines " +
+			"are mixed and their numbers may be too; srun --label keeps them apart"})
+	}
+	return notes
 }
 
 // Summary returns what is known of the log when it has been read.
@@ -160,84 +190,147 @@ func (s *Scanner) piece(text []byte, number int, last bool) {
 
 // row takes one line of text: a header, a line of a block, or one outside of blocks.
 func (s *Scanner) row(text []byte, number int, last bool) {
-	task, n := splitTask(text)
+	label, n := splitTask(text)
 	line := text[n:]
 	if h, ok := findHeader(line); ok {
-		s.open(task, line, h, number)
+		s.open(label, line[:h.start], h.width, number)
 		if rest := line[h.end:]; len(bytes.Trim(rest, blanks)) > 0 {
-			s.collapsed(task, rest, number, last)
+			s.collapsed(label, rest, number, last)
 		}
 		return
 	}
-	o := s.tasks[task]
-	if o == nil && n > 0 {
+	t := s.tasks[label]
+	if t == nil && n > 0 {
 		// A digit and a colon may stand at a line's beginning without being a task's label.
-		o, line = s.tasks[""], text
+		t, line = s.tasks[""], text
 	}
-	if o != nil && !o.closed && o.take(line, number, last) {
+	if t != nil && s.section(t, label, line) {
 		return
 	}
-	s.outside(o, line, number, last)
+	if title, ok := findTitle(line, number); ok {
+		if t == nil {
+			t = s.task(label)
+		}
+		t.title = title
+		return
+	}
+	inBlock := t != nil && t.block != nil && !t.block.closed
+	if s.own != nil {
+		s.match(t, line, number, inBlock)
+	}
+	if inBlock && t.block.take(line, number, last) {
+		return
+	}
+	if t != nil && t.details != nil && t.details.take(line, number, last) {
+		return
+	}
+	s.outside(t, line, number, last)
 }
 
-// open begins a block.
-func (s *Scanner) open(task string, line []byte, h headerLine, number int) {
-	before := 0 // line of the task's block before this one
-	if o := s.tasks[task]; o != nil {
+// task returns the task with a label, which may be new.
+func (s *Scanner) task(label string) *task {
+	t := s.tasks[label]
+	if t == nil {
+		t = &task{}
+		s.tasks[label] = t
+	}
+	return t
+}
+
+// section takes the line behind a section's title and begins the section, if the line is a rule. It is false for any other line.
+func (s *Scanner) section(t *task, label string, line []byte) bool {
+	if d := t.details; d != nil && d.closed {
+		t.known, t.details = append(t.known, d.Rows...), nil
+	}
+	title := t.title
+	if title.part == 0 {
+		return false
+	}
+	t.title = sectionTitle{}
+	width := onlyRule(title.prefix.strip(line))
+	if width < leastRule {
+		return false
+	}
+	switch b := t.block; {
+	case title.part == detail:
+		if b != nil {
+			b.closed, b.final = true, true
+		}
+		t.details = &opened{prefix: title.prefix, width: width, report: true}
+	case title.part == goesOn && b != nil && b.report && !b.final:
+		b.closed, b.idle = false, 0
+	default:
+		s.open(label, title.prefix, width, title.line)
+		t.block.report = true
+		t.block.Details, t.known = t.known, nil
+	}
+	return true
+}
+
+// open begins a block. Before stands before its header in the line.
+func (s *Scanner) open(label string, before []byte, width, number int) {
+	t := s.task(label)
+	since := 0 // line of the task's block before this one
+	if o := t.block; o != nil {
 		if !o.closed {
 			o.End, o.closed = NextHeader, true
+			if s.mixed == 0 {
+				s.mixed = number
+			}
 		}
 		o.final = true
-		before = o.Line
+		since = o.Line
 	}
+	t.details, t.title = nil, sectionTitle{}
 	s.count++
-	o := &opened{prefix: prefix(bytes.Clone(line[:h.start])), width: h.width}
+	o := &opened{prefix: prefix(bytes.Clone(before)), width: width}
 	o.Number, o.Line, o.EndLine = s.count, number, number
+	o.Hits, s.hits = s.hits, nil
 	// All tasks of a job may share one command, so what it said is not used up by the first task's block.
-	if s.askedLine > before {
+	if s.askedLine > since {
 		o.Asked, o.AskedLine = s.asked, s.askedLine
 	}
-	if s.namespaceLine > before {
-		o.Namespace = options(s.namespace)
+	if s.namespaceLine > since {
+		o.Namespace = s.namespace
 	}
 	s.latest = o
 	s.summary.Death, s.summary.DeathLine = "", 0
-	s.tasks[task] = o
+	t.block = o
 	s.order = append(s.order, o)
 }
 
 // collapsed takes the text behind a header in the header's own line: a block whose line ends have become blanks.
-func (s *Scanner) collapsed(task string, text []byte, number int, last bool) {
+func (s *Scanner) collapsed(label string, text []byte, number int, last bool) {
 	parts := splitCollapsed(text)
 	for i, part := range parts {
 		if h, ok := findHeader(part); ok {
-			s.open(task, part, h, number)
+			s.open(label, part[:h.start], h.width, number)
 			continue
 		}
-		o := s.tasks[task]
-		if o.closed || !o.take(part, number, last && i == len(parts)-1) {
-			s.outside(o, part, number, last && i == len(parts)-1)
+		t := s.tasks[label]
+		if t.block.closed || !t.block.take(part, number, last && i == len(parts)-1) {
+			s.outside(t, part, number, last && i == len(parts)-1)
 		}
 	}
 }
 
 // take takes a line of an open block. It is false for a line that is none of the block's.
 func (o *opened) take(line []byte, number int, last bool) bool {
-	line = o.prefix.strip(line)
+	line = bytes.Trim(o.prefix.strip(line), blanks)
 	if rule := onlyRule(line); rule > 0 {
 		if closes(rule, o.width) {
 			o.End, o.closed, o.EndLine = Rule, true, number
 		}
 		return true
 	}
-	switch trimmed := bytes.Trim(line, blanks); {
-	case bytes.IndexByte(trimmed, '!') >= 0 && bannerLine.Match(trimmed):
+	switch {
+	case bytes.IndexByte(line, '!') >= 0 && bannerLine.Match(line):
 		o.Banner, o.idle, o.EndLine = true, 0, number
 		return true
-	case bytes.HasPrefix(trimmed, []byte("--")) && titleLine.Match(trimmed):
+	case isTitle(line) || o.report && bytes.HasPrefix(line, []byte("-- ")):
 		o.idle, o.EndLine = 0, number
 		return true
-	case bytes.HasPrefix(trimmed, []byte("```")), bytes.Contains(trimmed, []byte("Namespace(")):
+	case bytes.HasPrefix(line, []byte("```")), bytes.Contains(line, []byte("Namespace(")):
 		o.End, o.closed = EndOfLog, true
 		return false
 	}
@@ -258,14 +351,25 @@ func (o *opened) take(line []byte, number int, last bool) bool {
 	return true
 }
 
-var (
-	promptsAsked = regexp.MustCompile(`(?:^|[^\w-])(?:--)?num[_-]prompts?(?:=| +)["']?(\d{1,18})(?:[^\w.]|$)`)
-	option       = regexp.MustCompile(`([a-z_][a-z0-9_]*)=(?:'([^']*)'|"([^"]*)"|([^,()\s]+))`)
-)
+var promptsAsked = regexp.MustCompile(`(?:^|[^\w-])(?:--)?num[_-]prompts?(?:=| +)["']?(\d{1,18})(?:[^\w.]|$)`)
 
-// outside takes a line that stands in no block. O is the last block of its task, or nil.
-func (s *Scanner) outside(o *opened, line []byte, number int, last bool) {
-	for _, l := range landmarksIn(line) {
+// match tries the user's own expressions on a line.
+func (s *Scanner) match(t *task, line []byte, number int, inBlock bool) {
+	for _, e := range s.own.exprs {
+		hit, ok := e.match(line, number)
+		switch {
+		case !ok:
+		case e.metric.Place == parse.InLog:
+			s.hits = append(s.hits, hit)
+		case inBlock:
+			t.block.Hits = append(t.block.Hits, hit)
+		}
+	}
+}
+
+// outside takes a line that stands in no block. T is its task, nil for one that has printed nothing of interest yet.
+func (s *Scanner) outside(t *task, line []byte, number int, last bool) {
+	for _, l := range landmarksIn(s.lines.finder, line) {
 		switch l.kind {
 		case asked:
 			if n, ok := lastAsked(line, l.word); ok {
@@ -274,11 +378,12 @@ func (s *Scanner) outside(o *opened, line []byte, number int, last bool) {
 		case namespace:
 			inside := line[bytes.Index(line, []byte("Namespace("))+len("Namespace("):]
 			if bytes.Contains(inside, []byte("num_prompts=")) {
-				s.namespace, s.namespaceLine = bytes.Clone(inside), number
+				s.namespace, s.namespaceLine = Namespace(inside), number
 			}
 		case trailer:
-			if o == nil {
-				o = s.latest // the harness writes without a task's label
+			o := s.latest // the harness writes without a task's label
+			if t != nil && t.block != nil {
+				o = t.block
 			}
 			if o == nil || o.final {
 				continue
@@ -321,21 +426,6 @@ func lastAsked(line []byte, word string) (int64, bool) {
 	}
 }
 
-// options reads the options of a client's Namespace; nil without one.
-func options(namespace []byte) map[string]string {
-	if namespace == nil {
-		return nil
-	}
-	found := map[string]string{}
-	for _, m := range option.FindAllSubmatch(namespace, -1) {
-		value := text(bytes.Join(m[2:], nil))
-		if value != "None" {
-			found[string(m[1])] = value
-		}
-	}
-	return found
-}
-
 // shorten makes a line fit into a message.
 func shorten(line []byte) string {
 	const most = 160
@@ -355,10 +445,11 @@ var known = func() []string {
 	return all
 }()
 
-var isKnown = func() map[string]bool {
-	set := map[string]bool{}
+// isKnown gives for a known label the label.
+var isKnown = func() map[string]string {
+	set := map[string]string{}
 	for _, label := range known {
-		set[label] = true
+		set[label] = label
 	}
 	return set
 }()

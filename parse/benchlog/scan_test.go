@@ -29,7 +29,7 @@ func block(throughput string) []string {
 // scan gives each block in a few lines.
 func scan(t testing.TB, r io.Reader) []string {
 	t.Helper()
-	s := benchlog.NewScanner(r)
+	s := benchlog.NewScanner(r, nil)
 	var all []string
 	for s.Scan() {
 		b := s.Block()
@@ -147,7 +147,7 @@ func TestExample(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := benchlog.NewScanner(bytes.NewReader(text))
+	s := benchlog.NewScanner(bytes.NewReader(text), nil)
 	if !s.Scan() {
 		t.Fatal("no block")
 	}
@@ -201,7 +201,7 @@ func TestEndlessLine(t *testing.T) {
 	var before, after runtime.MemStats
 	runtime.GC()
 	runtime.ReadMemStats(&before)
-	s := benchlog.NewScanner(log)
+	s := benchlog.NewScanner(log, nil)
 	if !s.Scan() || len(s.Block().Rows) != 3 || s.Block().Line != 2 {
 		t.Fatalf("got %+v", s.Block())
 	}
@@ -234,7 +234,7 @@ func FuzzScan(f *testing.F) {
 		if got := scan(t, iotest.OneByteReader(bytes.NewReader(log))); !slices.Equal(got, want) {
 			t.Errorf("the size of reads matters:\n%q\n%q", got, want)
 		}
-		s := benchlog.NewScanner(bytes.NewReader(log))
+		s := benchlog.NewScanner(bytes.NewReader(log), nil)
 		lines := bytes.Count(log, []byte("\n")) + 1
 		for s.Scan() {
 			b := s.Block()
@@ -266,7 +266,7 @@ func BenchmarkScan(b *testing.B) {
 	}
 	b.SetBytes(int64(len(all)))
 	for b.Loop() {
-		s := benchlog.NewScanner(bytes.NewReader(all))
+		s := benchlog.NewScanner(bytes.NewReader(all), nil)
 		for s.Scan() {
 		}
 	}

@@ -36,9 +36,42 @@ func (u *unsplitter) Read(p []byte) (int, error) {
 		m, err := u.r.Read(p[n:])
 		n, u.err, u.bytes = n+m, err, u.bytes+int64(m)
 	}
-	n = u.join(p[:n])
+	if !u.whole(p[:n]) {
+		n = u.join(p[:n])
+	}
 	u.sent += int64(n)
 	return n, u.err
+}
+
+// whole reports whether no line in the text can be part of a split one, as in logs that srun has not labelled, so that nothing has to
+// be joined or held back. A full piece has no line feed in some cell of half its length, so only the lines of such cells are
+// looked at.
+func (u *unsplitter) whole(text []byte) bool {
+	const cell = labelledLine / 2
+	if len(u.label) > 0 {
+		return false
+	}
+	for at := 0; at+cell <= len(text); {
+		if bytes.IndexByte(text[at:at+cell], '\n') >= 0 {
+			at += cell
+			continue
+		}
+		begin := bytes.LastIndexByte(text[:at], '\n') + 1
+		if (begin > 0 || !u.loose) && srunLabel(text[begin:]) > 0 {
+			return false
+		}
+		n := bytes.IndexByte(text[at:], '\n')
+		if n < 0 {
+			break
+		}
+		at += n
+	}
+	begin := bytes.LastIndexByte(text, '\n') + 1
+	if u.err == nil && begin < len(text) && (begin > 0 || !u.loose) && mayBeLabel(text[begin:]) {
+		return false
+	}
+	u.loose = begin < len(text) || begin == 0 && u.loose
+	return true
 }
 
 // join joins lines in place, holds back what it cannot decide yet and returns the length of what it has decided.

@@ -7,11 +7,6 @@ const SniffLen = 8 << 10
 
 // magic are the beginnings of files that hold no text.
 var magic = []struct{ prefix, kind string }{
-	{"\x1f\x8b", "gzip archive"},
-	{"\x28\xb5\x2f\xfd", "zstd archive"},
-	{"\xfd7zXZ\x00", "xz archive"},
-	{"BZh", "bzip2 archive"},
-	{"PK\x03\x04", "zip archive"},
 	{"SQLite format 3\x00", "SQLite database"},
 	{"\x7fELF", "program"},
 	{"\x89PNG", "picture"},
@@ -26,9 +21,6 @@ func Sniff(head []byte) string {
 		if bytes.HasPrefix(head, []byte(m.prefix)) {
 			return m.kind
 		}
-	}
-	if len(head) > 262 && string(head[257:262]) == "ustar" {
-		return "tar archive"
 	}
 	odd := 0
 	for _, c := range head {

@@ -3,6 +3,7 @@ package run
 import (
 	"iter"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/trtperf/trtperf/parse/input"
@@ -12,14 +13,58 @@ import (
 type located struct {
 	input.File
 	place
-	abs string // directory, absolute
+	abs  string // directory, absolute
+	name string // base name, without the ending of a compression
+	// inTest says that it lies in a test's own directory.
+	inTest bool
+	// excluded says why the file is left out; empty if it is not.
+	excluded string
+	// content is what the file holds, where that was read already.
+	content *content
+	// taken says that the file has been dealt with.
+	taken bool
+}
+
+// packings are the endings of compressed files.
+var packings = []string{".gz", ".zst", ".xz", ".bz2"}
+
+// locate looks up what a file's name tells. Dir is its directory, absolute.
+func locate(f input.File, dir string) located {
+	name := unpacked(filepath.Base(f.Path))
+	return located{File: f, place: placeOf(name), abs: dir, name: name}
+}
+
+// unpacked is a file's name without the ending of a compression.
+func unpacked(name string) string {
+	for _, packing := range packings {
+		if len(name) > len(packing) {
+			name = strings.TrimSuffix(name, packing)
+		}
+	}
+	return name
+}
+
+// path is the file's absolute path, without the ending of a compression.
+func (f *located) path() string { return filepath.Join(f.abs, f.name) }
+
+// read reports whether what a file of an archive holds must be read as it passes by.
+func (f *located) read(opt *Options) bool {
+	switch f.kind {
+	case unknownFile, archiveFile:
+		return logExtensions[strings.ToLower(filepath.Ext(f.name))]
+	case clientLog, jobLog, generatorLog, unfinished, configFile, systemFile, monitorFile:
+		return true
+	case junitFile:
+		return f.role == ""
+	}
+	return false
 }
 
 // testDir is a test's own directory.
 type testDir struct {
 	dir   string // absolute
 	shown string // as messages name it
-	files []located
+	files []*located
 	// whole says that the directory was found or given itself, so that a file that is not there does not exist.
 	whole bool
 }
@@ -28,24 +73,65 @@ type testDir struct {
 type group struct {
 	tests []*testDir
 	// around are the files of the job that stand in no test's directory.
-	around []located
+	around []*located
+	// top is the directory or the file that it is named after, absolute.
+	top string
+	// configs are the configuration files of the archive that it lies in, by path; nil outside of one.
+	configs map[string]located
+}
+
+// all yields the files of the group, those around the tests first.
+func (g *group) all() iter.Seq[*located] {
+	return func(yield func(*located) bool) {
+		for _, f := range g.around {
+			if !yield(f) {
+				return
+			}
+		}
+		for _, t := range g.tests {
+			for _, f := range t.files {
+				if !yield(f) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// drop removes files from the group.
+func (g *group) drop(unwanted func(*located) bool) {
+	g.around = slices.DeleteFunc(g.around, unwanted)
+	for _, t := range g.tests {
+		t.files = slices.DeleteFunc(t.files, unwanted)
+	}
+}
+
+// relative is the path of what the group is named after, relative to the given path that it was found below, with slashes.
+func (g *group) relative() string {
+	for f := range g.all() {
+		if rel, err := filepath.Rel(absolute(f.Root), g.top); err == nil {
+			return filepath.ToSlash(rel)
+		}
+		break
+	}
+	return filepath.ToSlash(g.top)
 }
 
 // groupFiles puts the files that belong together into groups, in the order of their first file.
-func groupFiles(files []input.File) []*group {
-	all := make([]located, len(files))
+func groupFiles(files []located) []*group {
+	if len(files) == 1 && !files[0].test {
+		return []*group{{around: []*located{&files[0]}, top: files[0].path()}}
+	}
 	owners := map[string]*testDir{}
-	for i, f := range files {
-		abs, err := filepath.Abs(filepath.Dir(f.Path))
-		if err != nil || f.Path == input.Stdin {
-			abs = ""
-		}
-		all[i] = located{File: f, place: placeOf(f.Path), abs: abs}
-		if all[i].test && abs != "" && !runPart(abs) {
-			d := owners[abs]
+	all := make([]*located, len(files))
+	for i := range files {
+		f := &files[i]
+		all[i] = f
+		if f.test && f.abs != "" && !runPart(f.abs) {
+			d := owners[f.abs]
 			if d == nil {
-				d = &testDir{dir: abs, shown: filepath.Dir(f.Path)}
-				owners[abs] = d
+				d = &testDir{dir: f.abs, shown: filepath.Dir(f.Path)}
+				owners[f.abs] = d
 			}
 			d.whole = d.whole || !f.Given()
 		}
@@ -55,6 +141,7 @@ func groupFiles(files []input.File) []*group {
 	}
 	for _, f := range all {
 		if d := owner(owners, f.abs); d != nil {
+			f.inTest = true
 			d.files = append(d.files, f)
 		}
 	}
@@ -63,7 +150,7 @@ func groupFiles(files []input.File) []*group {
 
 // workerDirs returns the directories that a launcher keeps its workers' logs in, around the directory of a test: they hold no
 // client's log, but a directory below them does. They are no tests of their own.
-func workerDirs(all []located, owners map[string]*testDir) map[string]bool {
+func workerDirs(all []*located, owners map[string]*testDir) map[string]bool {
 	measured := map[string]bool{}
 	for _, f := range all {
 		if f.kind == clientLog {
@@ -110,7 +197,7 @@ func within(dir, top string) bool { return top != "" && (dir == top || below(dir
 
 // join builds the groups. A directory with a results.xml binds what lies in it and below it, and so does one with a job's other
 // files where a test lies below; a results.xml that was given itself binds everything that was given.
-func join(all []located, owners map[string]*testDir) []*group {
+func join(all []*located, owners map[string]*testDir) []*group {
 	tested := map[string]bool{} // directories with a test in or below them
 	for dir := range owners {
 		for up := range ancestors(dir) {
@@ -131,9 +218,10 @@ func join(all []located, owners map[string]*testDir) []*group {
 			binding[f.abs] = binding[f.abs] || tested[f.abs]
 		}
 	}
-	key := func(f located) string {
+	// A key is a word and a path.
+	key := func(f *located) [2]string {
 		if given {
-			return "given"
+			return [2]string{"given", ""}
 		}
 		top := ""
 		for up := range ancestors(f.abs) {
@@ -142,21 +230,21 @@ func join(all []located, owners map[string]*testDir) []*group {
 			}
 		}
 		if top != "" {
-			return "job " + top
+			return [2]string{"job", top}
 		}
 		if d := owner(owners, f.abs); d != nil {
-			return "test " + d.dir
+			return [2]string{"test", d.dir}
 		}
-		return "file " + f.Path
+		return [2]string{"file", filepath.Join(f.abs, filepath.Base(f.Path))}
 	}
-	groups := map[string]*group{}
+	groups := map[[2]string]*group{}
 	seen := map[*testDir]bool{}
 	var order []*group
 	for _, f := range all {
 		k := key(f)
 		g := groups[k]
 		if g == nil {
-			g = &group{}
+			g = &group{top: k[1]}
 			groups[k] = g
 			order = append(order, g)
 		}

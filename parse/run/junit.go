@@ -1,16 +1,12 @@
 package run
 
 import (
-	"bufio"
 	"bytes"
-	"errors"
 	"fmt"
-	"io"
 	"strings"
 	"time"
 
 	"github.com/trtperf/trtperf/parse"
-	"github.com/trtperf/trtperf/parse/input"
 	"github.com/trtperf/trtperf/parse/junit"
 )
 
@@ -31,40 +27,27 @@ type testCase struct {
 	start, end time.Time
 }
 
-// readJUnit reads a results.xml: its cases, and the blocks in their outputs.
-func (r *reader) readJUnit(f located) {
+// readJUnit takes the cases of a results.xml, and the blocks in their outputs.
+func (r *reader) readJUnit(f *located) {
+	f.taken = true
 	if f.role != "" {
 		r.skip(f.Path, f.role, f.reason)
 		return
 	}
-	stream, err := input.Open(f.File, r.opt.Stdin)
-	if err != nil {
-		r.unreadable(f.Path, err)
+	c := r.content(f)
+	if c.skip != "" {
+		r.skip(f.Path, "", c.skip)
 		return
 	}
-	defer stream.Close()
-	blocks := map[int][]block{}
-	workers := map[int]parse.Role{}
-	report, err := junit.Read(contextReader{r.ctx, stream}, func(o junit.Output) error {
-		role := roleWatch{}
-		s, err := r.scanText(io.TeeReader(o.Text, &role), parse.Source{File: f.Path, Testcase: o.Case, Line: o.Line})
-		blocks[o.Index] = append(blocks[o.Index], s.blocks...)
-		if role.found != "" {
-			workers[o.Index] = role.found
-		}
-		return err
-	})
-	if errors.Is(err, junit.ErrNotJUnit) {
-		r.skip(f.Path, "", err.Error())
-		return
-	}
-	if report != nil {
+	endsAt := 0
+	if report := c.report; report != nil {
+		endsAt = report.EndsAt
 		number := 0
-		for i, c := range report.Cases {
-			t := &testCase{Case: c, file: f, whole: err == nil && report.EndsAt == 0, id: c.ID, blocks: blocks[i], worker: workers[i]}
-			t.module, t.function = c.ID.Module, c.ID.Function
+		for i, x := range report.Cases {
+			t := &testCase{Case: x, file: *f, whole: c.err == nil && endsAt == 0, id: x.ID, blocks: report.blocks[i], worker: report.workers[i]}
+			t.module, t.function = x.ID.Module, x.ID.Function
 			if t.module == "" {
-				t.module = c.File
+				t.module = x.File
 			}
 			if t.id.Suite == parse.PerfSanity {
 				t.id = bare(t.id)
@@ -73,10 +56,11 @@ func (r *reader) readJUnit(f located) {
 				number++
 				t.blocks[i].source.Block = number
 			}
+			r.Blocks += len(t.blocks)
 			if len(report.Cases) == 1 && !report.Started.IsZero() {
 				t.start = report.Started.UTC()
-				if c.Seconds != nil {
-					t.end = t.start.Add(time.Duration(*c.Seconds * float64(time.Second)))
+				if x.Seconds != nil {
+					t.end = t.start.Add(time.Duration(*x.Seconds * float64(time.Second)))
 				}
 			}
 			r.cases = append(r.cases, t)
@@ -84,20 +68,21 @@ func (r *reader) readJUnit(f located) {
 		for _, n := range report.Notes {
 			r.note(parse.Warning, n.Code, f.Path, n.Line, n.Message)
 		}
-		for _, b := range blocks[-1] {
+		for _, b := range report.blocks[-1] {
+			r.Blocks++
 			r.Stray++
 			r.note(parse.Warning, StrayBlock, f.Path, b.source.Line, "a block in a suite's own output belongs to no test")
 		}
 	}
 	switch {
-	case err != nil:
+	case c.err != nil:
 		r.Found++
 		r.Inputs.Failed++
-		r.note(parse.Error, BadXML, f.Path, 0, pathless(f.Path, err)+": the cases before that place were read")
-	case report.EndsAt > 0:
+		r.note(parse.Error, BadXML, f.Path, 0, pathless(f.Path, c.err)+": the cases before that place were read")
+	case endsAt > 0:
 		r.Found++
 		r.Inputs.Failed++
-		r.note(parse.Error, BadXML, f.Path, report.EndsAt, "the file ends inside its XML: the cases before that place were read")
+		r.note(parse.Error, BadXML, f.Path, endsAt, "the file ends inside its XML: the cases before that place were read")
 	default:
 		r.count()
 	}
@@ -134,18 +119,14 @@ func (w *roleWatch) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// readUnfinished reads the list of tests that pytest had not finished, a node id a line.
-func (r *reader) readUnfinished(f located) {
-	stream, err := input.Open(f.File, r.opt.Stdin)
-	if err != nil {
-		r.unreadable(f.Path, err)
+// readUnfinished takes the list of tests that pytest had not finished, a node id a line.
+func (r *reader) readUnfinished(f *located) {
+	c, ok := r.open(f)
+	if !ok {
 		return
 	}
-	defer stream.Close()
-	lines := bufio.NewScanner(stream)
-	for lines.Scan() {
-		line := strings.TrimSpace(lines.Text())
-		if line == "" {
+	for _, line := range c.ids {
+		if line = strings.TrimSpace(line); line == "" {
 			continue
 		}
 		id, err := parse.ParseTestID(line)
@@ -155,11 +136,6 @@ func (r *reader) readUnfinished(f located) {
 		}
 		r.unfinished[id.ID+id.Suffix] = f.Path
 	}
-	if err := lines.Err(); err != nil {
-		r.unreadable(f.Path, err)
-		return
-	}
-	r.count()
 }
 
 // casesOf returns the entries of a test in the results.xml files at or above a directory, else in those that were given themselves.

@@ -27,7 +27,7 @@ const (
 	noteFile          // a small file of the harness without numbers
 	secretFile        // never read
 	ownFile           // written by trtperf
-	taken             // dealt with out of turn
+	archiveFile       // holds files of its own
 )
 
 // place is what a file's name tells.
@@ -97,7 +97,8 @@ var layout = compile([]rule{
 	{name: `trtperf-system\.(?<role>BENCHMARK|(CTX|GEN)_\d+|DISAGG_SERVER)\.json`, kind: systemFile, reason: "the machine of another role than BENCHMARK"},
 	{name: `session_properties\.csv`, kind: systemFile},
 	{name: `gpu_monitoring\.csv`, kind: monitorFile},
-	{name: `perf_script_test_results(\.metrics)?\.csv|perf_results_full\.csv`, kind: ownFile, reason: "a CSV of results, not a source of them"},
+	{name: `.*\.(tar|tgz|tbz2?|txz|tzst|zip)`, kind: archiveFile},
+	{name: `perf_script_test_results\.metrics\.csv|perf_results_full\.csv`, kind: ownFile, reason: "a CSV of results, not a source of them"},
 	{name: `.*\.db(-journal|-wal|-shm)?`, kind: ownFile, reason: "a database, no log"},
 	{name: `.*\.ya?ml`, kind: configFile, reason: "a YAML file that no test of this run names"},
 })
@@ -115,9 +116,8 @@ func compile(rules []rule) []compiledRule {
 	return out
 }
 
-// placeOf looks a file's name up in the layout table.
-func placeOf(path string) place {
-	base := filepath.Base(path)
+// placeOf looks a file's base name up in the layout table.
+func placeOf(base string) place {
 	for _, r := range layout {
 		m := r.pattern.FindStringSubmatch(base)
 		if m == nil {
@@ -166,4 +166,5 @@ func runPart(dir string) bool {
 
 // logExtensions are the names under which a file found in a directory is read as a log. A file that is given itself is read
 // whatever its name.
-var logExtensions = map[string]bool{"": true, ".log": true, ".out": true, ".err": true, ".txt": true, ".stdout": true, ".stderr": true, ".output": true}
+var logExtensions = map[string]bool{"": true, ".log": true, ".out": true, ".err": true, ".txt": true, ".stdout": true, ".stderr": true, ".output": true,
+	".csv": true, ".tar": true, ".tgz": true, ".tbz": true, ".tbz2": true, ".txz": true, ".tzst": true, ".zip": true}

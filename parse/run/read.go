@@ -1,26 +1,22 @@
 package run
 
 import (
-	"bufio"
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/trtperf/trtperf/parse"
-	"github.com/trtperf/trtperf/parse/benchlog"
-	"github.com/trtperf/trtperf/parse/input"
 )
 
 // reader reads one group into one Run.
 type reader struct {
 	*Run
 	ctx   context.Context
-	opt   Options
+	opt   *Options
 	group *group
 	cases []*testCase
 	// unfinished are the ids that pytest had not finished, with the file that says so.
@@ -32,54 +28,42 @@ type reader struct {
 	unknown map[string]bool
 }
 
-// block is a block with its place.
-type block struct {
-	benchlog.Block
-	source parse.Source
-}
-
-// scanned is what a log held.
-type scanned struct {
-	blocks []block
-	// none says why there is no block, where it can be named.
-	none string
-}
-
-func read(ctx context.Context, g *group, opt Options) *Run {
+func read(ctx context.Context, g *group, opt *Options) *Run {
 	r := &reader{Run: &Run{}, ctx: ctx, opt: opt, group: g, unfinished: map[string]string{}, configs: map[string]bool{},
 		unknown: map[string]bool{}}
-	for _, f := range g.around {
+	if !opt.Filter.recent(g) {
+		for f := range g.all() {
+			r.skip(f.Path, f.role, "left out: nothing of its run was changed since "+opt.Filter.Since.Format(time.RFC3339))
+		}
+		return r.Run
+	}
+	g.drop(func(f *located) bool {
+		if f.excluded != "" {
+			r.skip(f.Path, f.role, f.excluded)
+		}
+		return f.excluded != ""
+	})
+	for f := range g.all() {
 		switch f.kind {
 		case junitFile:
 			r.readJUnit(f)
 		case unfinished:
-			r.readUnfinished(f)
+			if !f.inTest {
+				r.readUnfinished(f)
+			}
 		case systemFile, monitorFile:
 			r.readSystem(f)
 		}
 	}
 	for _, t := range g.tests {
-		for _, f := range t.files {
-			switch f.kind {
-			case junitFile:
-				r.readJUnit(f)
-			case systemFile, monitorFile:
-				r.readSystem(f)
-			}
-		}
-	}
-	for _, t := range g.tests {
 		r.readTest(t)
 	}
-	var logs []located
-	for _, f := range g.around {
-		if f.kind == unknownFile || f.kind == clientLog {
-			logs = append(logs, f)
-		}
-	}
 	alone := r.onlyCase()
-	for _, f := range logs {
-		r.readLog(f, alone)
+	for f := range g.all() {
+		switch {
+		case f.kind == archiveFile, !f.inTest && (f.kind == unknownFile || f.kind == clientLog), f.kind == ownFile && f.Given():
+			r.readLog(f, alone)
+		}
 	}
 	r.readCases()
 	r.readJobLogs(alone)
@@ -87,154 +71,121 @@ func read(ctx context.Context, g *group, opt Options) *Run {
 	return r.Run
 }
 
-// readLog reads a log of no known layout, which is a run of its own. Its test is known where the results.xml around it holds one
-// case and no other test is there.
-func (r *reader) readLog(f located, c *testCase) {
-	if ext := strings.ToLower(filepath.Ext(f.Path)); f.kind == unknownFile && !f.Given() && !logExtensions[ext] {
+// content returns what a file holds. The notes on it are taken over; everything else is the caller's to count.
+func (r *reader) content(f *located) *content {
+	c := f.content
+	if c == nil {
+		c = readFile(r.ctx, *f, r.opt)
+		if f.kind == generatorLog || f.kind == serverLog {
+			f.content = c // for all clients
+		}
+	}
+	r.Diagnostics = append(r.Diagnostics, c.notes...)
+	if c.changed {
+		r.note(parse.Warning, ChangedWhile, f.Path, 0, "the file changed while it was read: read it again when the run has ended")
+	}
+	return c
+}
+
+// open returns what a file holds. Ok is false where it holds nothing or could not be read at all; then it is counted already.
+func (r *reader) open(f *located) (c *content, ok bool) {
+	f.taken = true
+	c = r.content(f)
+	switch {
+	case c.skip != "":
+		r.skip(f.Path, f.role, c.skip)
+		return c, false
+	case c.err != nil:
+		r.unreadable(f.Path, c.err)
+		return c, len(c.blocks) > 0 || len(c.cases) > 0
+	}
+	r.count()
+	return c, true
+}
+
+// readLog reads a log of no known layout, which is a run of its own; or an archive, or a CSV. Its test is known where the results.xml
+// around it holds one case and no other test is there.
+func (r *reader) readLog(f *located, only *testCase) {
+	if ext := strings.ToLower(filepath.Ext(f.name)); f.kind == unknownFile && !f.Given() && !logExtensions[ext] {
+		f.taken = true
 		r.skip(f.Path, "", fmt.Sprintf("%q is no log's name: give the file itself to have it read", filepath.Base(f.Path)))
 		return
 	}
-	s, ok := r.scan(f)
-	if !ok {
-		return
-	}
-	if len(s.blocks) == 0 {
+	c, ok := r.open(f)
+	switch {
+	case !ok:
+	case c.run != nil:
+		r.Found-- // the archive counts itself
+		r.Inputs.Read--
+		r.merge(c.run)
+	case len(c.cases) > 0:
+		r.takeCases(f, c.cases)
+	case len(c.blocks) == 0 && c.err == nil:
 		r.Found--
 		r.Inputs.Read--
-		r.skip(f.Path, f.role, s.none)
-		return
+		r.skip(f.Path, f.role, c.none)
+	default:
+		t := test{blocks: r.counted(c), place: f.Path, dir: f.abs}
+		if only != nil {
+			t.id, t.module, t.function, t.cases = only.id, only.module, only.function, []*testCase{only}
+			only.claimed = true
+		}
+		r.finish(t)
 	}
-	t := test{blocks: s.blocks, place: f.Path, dir: f.abs}
-	if c != nil {
-		t.id, t.module, t.function, t.cases = c.id, c.module, c.function, []*testCase{c}
-		c.claimed = true
+}
+
+// counted counts the blocks of a log and returns them.
+func (r *reader) counted(c *content) []block {
+	r.Blocks += len(c.blocks)
+	return c.blocks
+}
+
+// takeCases takes the Results of a metric-row CSV.
+func (r *reader) takeCases(f *located, cases []*parse.Result) {
+	r.Blocks += len(cases)
+	known := map[string]*parse.Result{}
+	for _, x := range cases {
+		x.Source.File = f.Path
+		if first := known[x.ID]; first != nil {
+			first.AlsoIn = append(first.AlsoIn, x.Source)
+			continue
+		}
+		known[x.ID] = x
+		t := test{id: x.TestID, dir: f.abs}
+		if x.Mode == "" {
+			x.Mode = cmp.Or(x.TestID.Mode(), r.opt.Mode)
+		}
+		r.describe(x, &t)
+		r.Results = append(r.Results, x)
 	}
-	r.finish(t)
 }
 
 // readJobLogs reads what Slurm collected of the job, where nothing better holds the job's blocks.
-func (r *reader) readJobLogs(c *testCase) {
-	for _, f := range r.group.around {
-		if f.kind != jobLog {
+func (r *reader) readJobLogs(only *testCase) {
+	for f := range r.group.all() {
+		if f.kind != jobLog || f.taken || f.inTest {
 			continue
 		}
 		if len(r.Results) > 0 || len(r.group.tests) > 0 {
+			f.taken = true
 			r.skip(f.Path, "", "the job's output: the results were read from the clients' own logs")
 			continue
 		}
-		r.readLog(f, c)
+		r.readLog(f, only)
 	}
 }
 
 // skipRest skips what nothing of the group has read, with the reason that the file's name gives.
 func (r *reader) skipRest() {
-	rest := func(f located) {
-		switch f.kind {
-		case serverLog, generatorLog, noteFile, secretFile, ownFile:
+	for f := range r.group.all() {
+		switch {
+		case f.taken, f.kind == configFile && r.configs[f.path()]:
+		case f.inTest && (f.kind == unknownFile || f.kind == jobLog || f.kind == unfinished):
+			r.skip(f.Path, f.role, "in a test's own directory, and no client's log")
+		default:
 			r.skip(f.Path, f.role, f.reason)
-		case configFile:
-			if !r.configs[absolute(f.Path)] {
-				r.skip(f.Path, "", f.reason)
-			}
 		}
 	}
-	for _, t := range r.group.tests {
-		for _, f := range t.files {
-			if f.kind == unknownFile || f.kind == jobLog || f.kind == unfinished {
-				r.skip(f.Path, f.role, "in a test's own directory, and no client's log")
-				continue
-			}
-			rest(f)
-		}
-	}
-	for _, f := range r.group.around {
-		rest(f)
-	}
-}
-
-// scan reads the blocks of a log and counts it. It is false where the file cannot be read or holds no text; then it is counted
-// already.
-func (r *reader) scan(f located) (scanned, bool) {
-	var s scanned
-	stream, err := input.Open(f.File, r.opt.Stdin)
-	if errors.Is(err, input.ErrNotRegular) {
-		r.skip(f.Path, f.role, input.ErrNotRegular.Error())
-		return s, false
-	}
-	if err != nil {
-		r.unreadable(f.Path, err)
-		return s, false
-	}
-	defer stream.Close()
-	text := bufio.NewReaderSize(stream, input.SniffLen)
-	head, err := text.Peek(input.SniffLen)
-	if err != nil && !errors.Is(err, io.EOF) {
-		r.unreadable(f.Path, err)
-		return s, false
-	}
-	if what := input.Sniff(head); what != "" && f.kind == unknownFile {
-		r.skip(f.Path, f.role, "no log: "+what)
-		return s, false
-	}
-	s, err = r.scanText(text, parse.Source{File: f.Path})
-	if err != nil {
-		r.unreadable(f.Path, err)
-		return s, len(s.blocks) > 0
-	}
-	r.count()
-	if stream.Changed() {
-		r.note(parse.Warning, ChangedWhile, f.Path, 0, "the file changed while it was read: read it again when the run has ended")
-	}
-	return s, true
-}
-
-// scanText reads the blocks of a text.
-func (r *reader) scanText(text io.Reader, at parse.Source) (scanned, error) {
-	var s scanned
-	scanner := benchlog.NewScanner(contextReader{r.ctx, text})
-	first := at.Line
-	for scanner.Scan() {
-		b := block{Block: *scanner.Block(), source: at}
-		b.source.Block = b.Number
-		b.source.Line, b.source.EndLine = b.Line, b.EndLine
-		if first > 0 { // the text starts inside a file
-			b.source.Line += first - 1
-			b.source.EndLine += first - 1
-			for i := range b.Rows {
-				b.Rows[i].Line += first - 1
-			}
-			for i := range b.Trailer {
-				b.Trailer[i].Line += first - 1
-			}
-		}
-		s.blocks = append(s.blocks, b)
-		r.Blocks++
-	}
-	for _, n := range scanner.Notes() {
-		line := n.Line
-		if first > 0 && line > 0 {
-			line += first - 1
-		}
-		r.note(parse.Warning, n.Code, at.File, line, n.Message)
-	}
-	s.none = scanner.Summary().Skip
-	if s.none == "" {
-		s.none = "no benchmark block"
-	}
-	return s, scanner.Err()
-}
-
-// contextReader ends a long reading when its context does.
-type contextReader struct {
-	ctx context.Context
-	io.Reader
-}
-
-func (c contextReader) Read(p []byte) (int, error) {
-	if err := c.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return c.Reader.Read(p)
 }
 
 func absolute(path string) string {

@@ -28,13 +28,23 @@ func (r *reader) result(t *test, b block, server, client *int) *parse.Result {
 	}
 	planned := t.planned(server, client)
 	r.label(result, t, b, planned)
-	found := r.opt.Table.Measure(result, slices.Clone(b.Trailer))
+	trailer := slices.Clone(b.Trailer)
+	computed, stepNotes := r.steps(t, planned, trailer)
+	found := append(r.opt.Table.Measure(result, append(trailer, computed...)), stepNotes...)
+	for _, row := range computed {
+		name := r.opt.Table.ByLabel(row.Label).Name
+		v := result.Metrics[name]
+		v.Computed = true
+		result.Metrics[name] = v
+	}
+	found = append(found, r.opt.Table.Aggregate(result, b.Hits)...)
+	found = append(found, r.serverHits(t, result)...)
 	if planned != nil && result.Requests.Asked == nil && result.Requests.Total == nil {
 		result.Requests.Asked = planned.client.Prompts
 	}
 	parse.Judge(r.opt.Table, result, b.Banner, b.End == benchlog.EndOfLog)
 	if t.layout && t.id.Suite == parse.PerfSanity {
-		found = append(found, r.require(result, t, planned, found)...)
+		r.require(result, t, planned, found)
 	}
 	r.describe(result, t)
 	result.ID = parse.Identify(result)
@@ -80,17 +90,20 @@ func (r *reader) label(result *parse.Result, t *test, b block, planned *plannedC
 		result.Labels = planned.server.Labels
 		result.Labels.Command = planned.client.Command
 	}
+	r.reported(result, b.Details)
 	l, c := &result.Labels, &result.Client
+	option := func(name string) string { v, _ := b.Namespace.Get(name); return v }
+	model := option("model")
 	l.Network = cmp.Or(l.Network, networkOf(t.id))
-	l.Model = cmp.Or(l.Model, b.Namespace["model"])
-	l.Precision = cmp.Or(l.Precision, precisionOf(t.id.Config, strings.Join(t.id.Servers, "-")), precisionOf(path.Base(b.Namespace["model"])))
+	l.Model = cmp.Or(l.Model, model)
+	l.Precision = cmp.Or(l.Precision, precisionOf(t.id.Config, strings.Join(t.id.Servers, "-")), precisionOf(path.Base(model)))
 	if t.layout && t.id.Suite == parse.PerfSanity {
 		l.Framework = tensorRTLLM
 	}
 	l.Framework = cmp.Or(l.Framework, b.Framework)
-	c.Concurrency = cmp.Or(c.Concurrency, positive(b.Namespace["max_concurrency"]), result.ConcurrencySetting(), t.id.Concurrency)
-	c.ISL = cmp.Or(c.ISL, positive(b.Namespace["random_input_len"]))
-	c.OSL = cmp.Or(c.OSL, positive(b.Namespace["random_output_len"]))
+	c.Concurrency = cmp.Or(c.Concurrency, positive(option("max_concurrency")), result.ConcurrencySetting(), t.id.Concurrency)
+	c.ISL = cmp.Or(c.ISL, positive(option("random_input_len")))
+	c.OSL = cmp.Or(c.OSL, positive(option("random_output_len")))
 }
 
 // networkOf is the network's name where no YAML tells it: a disaggregated configuration with its mode, or the one server that an
@@ -143,7 +156,7 @@ func positive(digits string) *int {
 
 // require fails a Result that lacks a metric which its kind of run must have. Only runs of the perf-sanity harness have such.
 // Source: its check_test_failure.
-func (r *reader) require(result *parse.Result, t *test, planned *plannedClient, found []parse.Diagnostic) []parse.Diagnostic {
+func (r *reader) require(result *parse.Result, t *test, planned *plannedClient, found []parse.Diagnostic) {
 	saClient := result.Requests.Total == nil && result.Requests.Failed == nil
 	specDecoding, genOnly := false, t.id.SubMode == "gen_only"
 	if planned != nil {
@@ -157,7 +170,6 @@ func (r *reader) require(result *parse.Result, t *test, planned *plannedClient, 
 			notMeasured[d.Line] = true
 		}
 	}
-	var notes []parse.Diagnostic
 	var missing []string
 	for m := range r.opt.Table.All() {
 		needed := false
@@ -177,15 +189,9 @@ func (r *reader) require(result *parse.Result, t *test, planned *plannedClient, 
 		if slices.ContainsFunc(result.Rows, func(row parse.Row) bool { return row.Metric == m.Name && notMeasured[row.Line] }) {
 			continue
 		}
-		if m.Required == parse.GenOnlyClient && t.workers {
-			notes = append(notes, parse.Diagnostic{Severity: parse.Warning, Code: DeviceStepUnread, Line: result.Source.EndLine,
-				Message: "the client's log has no device step times; those in the generation workers' logs are not computed"})
-			continue
-		}
 		missing = append(missing, m.Name)
 	}
 	if len(missing) > 0 {
 		result.Fail(parse.MissingMetric, fmt.Sprintf("such a run must have %s", strings.Join(missing, ", ")))
 	}
-	return notes
 }

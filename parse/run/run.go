@@ -28,7 +28,8 @@ import (
 	"time"
 
 	"github.com/trtperf/trtperf/parse"
-	"github.com/trtperf/trtperf/parse/input"
+	"github.com/trtperf/trtperf/parse/archive"
+	"github.com/trtperf/trtperf/parse/benchlog"
 )
 
 // Options are the settings of a reading.
@@ -46,6 +47,12 @@ type Options struct {
 	Started, Ended time.Time
 	// Stdin is read for the path "-".
 	Stdin io.Reader
+	// Filter says which of the inputs are taken.
+	Filter Filter
+	// Limits bound what compressed files and archives may unpack to.
+	Limits archive.Limits
+
+	exprs *benchlog.Expressions // the table's
 }
 
 // Run is what was found in one run.
@@ -76,22 +83,28 @@ type FailedTest struct {
 // Read yields the runs of the given paths in the order of the paths. Runs are read at the same time, and a run is
 // yielded as soon as those before it are done. It ends early when ctx does.
 func Read(ctx context.Context, paths []string, opt Options) iter.Seq[*Run] {
+	ctx, cancel := context.WithCancel(ctx)
+	opt.exprs = benchlog.Compile(opt.Table)
+	jobs := func(yield func(func() *Run) bool) {
+		w := walker{ctx: ctx, opt: &opt, problem: func(path string, err error) {
+			yield(func() *Run {
+				broken := &Run{}
+				broken.unreadable(path, err)
+				return broken
+			})
+		}}
+		w.yield = func(files []located) bool {
+			for _, g := range groupFiles(files) {
+				if !yield(func() *Run { return readGroup(ctx, g, &opt) }) {
+					return false
+				}
+			}
+			return true
+		}
+		w.walk(paths)
+	}
 	return func(yield func(*Run) bool) {
-		files, problems := input.Find(ctx, paths)
-		if len(problems) > 0 {
-			broken := &Run{}
-			for _, p := range problems {
-				broken.unreadable(p.Path, p.Err)
-			}
-			if !yield(broken) {
-				return
-			}
-		}
-		groups := groupFiles(files)
-		jobs := make([]func() *Run, len(groups))
-		for i, g := range groups {
-			jobs[i] = func() *Run { return read(ctx, g, opt) }
-		}
+		defer cancel()
 		for r := range inOrder(ctx, runtime.GOMAXPROCS(0), jobs) {
 			if !yield(r) {
 				return
@@ -100,8 +113,21 @@ func Read(ctx context.Context, paths []string, opt Options) iter.Seq[*Run] {
 	}
 }
 
+// readGroup reads a group, if it is of this share.
+func readGroup(ctx context.Context, g *group, opt *Options) *Run {
+	if !opt.Filter.shares(g) {
+		left := &Run{}
+		for range g.all() {
+			left.Found++
+			left.Inputs.OtherShards++
+		}
+		return left
+	}
+	return read(ctx, g, opt)
+}
+
 // inOrder runs jobs on some workers and yields their answers in the order of the jobs. At most a few answers wait.
-func inOrder[T any](ctx context.Context, workers int, jobs []func() T) iter.Seq[T] {
+func inOrder[T any](ctx context.Context, workers int, jobs iter.Seq[func() T]) iter.Seq[T] {
 	return func(yield func(T) bool) {
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
@@ -109,7 +135,7 @@ func inOrder[T any](ctx context.Context, workers int, jobs []func() T) iter.Seq[
 		slots := make(chan struct{}, workers)
 		go func() {
 			defer close(pending)
-			for _, job := range jobs {
+			for job := range jobs {
 				answer := make(chan T, 1)
 				select {
 				case pending <- answer:

@@ -1,12 +1,11 @@
 package run
 
 import (
+	"cmp"
 	"encoding/csv"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"path/filepath"
 	"reflect"
 	"regexp"
 	"strconv"
@@ -14,7 +13,6 @@ import (
 	"time"
 
 	"github.com/trtperf/trtperf/parse"
-	"github.com/trtperf/trtperf/parse/input"
 )
 
 // systemFacts is what one file says of the machine that ran the benchmark.
@@ -27,38 +25,23 @@ type systemFacts struct {
 	start, end time.Time
 }
 
-// maxSystemFile bounds a system file; a real one has a few kilobytes, a monitoring file some megabytes.
-const maxSystemFile = 64 << 20
-
-// readSystem reads trtperf-system.BENCHMARK.json, session_properties.csv or gpu_monitoring.csv.
-func (r *reader) readSystem(f located) {
-	stream, err := input.Open(f.File, r.opt.Stdin)
-	if err != nil {
-		r.unreadable(f.Path, err)
-		return
-	}
-	defer stream.Close()
-	facts := systemFacts{dir: f.abs, given: f.Given()}
-	text := io.LimitReader(stream, maxSystemFile)
+// readSystem takes what trtperf-system.BENCHMARK.json, session_properties.csv or gpu_monitoring.csv says.
+func (r *reader) readSystem(f *located) {
+	f.taken = true
+	c := r.content(f)
 	switch {
-	case f.kind == monitorFile:
-		facts.rank = 2
-		err = readMonitoring(text, &facts)
-	case filepath.Ext(f.Path) == ".csv":
-		facts.rank = 1
-		err = readProperties(text, &facts)
-	default:
-		err = json.NewDecoder(text).Decode(&facts.system)
-	}
-	if err != nil {
+	case c.skip != "":
+		r.skip(f.Path, f.role, c.skip)
+	case c.err != nil:
 		r.Found++
 		r.Inputs.Failed++
-		r.note(parse.Error, BadSystem, f.Path, 0, err.Error()+": the run was read without it")
-		return
+		r.note(parse.Error, BadSystem, f.Path, 0, pathless(f.Path, c.err)+": the run was read without it")
+	default:
+		r.count()
+		facts := c.facts
+		facts.dir, facts.given = f.abs, f.Given()
+		r.systems = append(r.systems, facts)
 	}
-	r.count()
-	facts.system.GPU = productName(facts.system.GPU)
-	r.systems = append(r.systems, facts)
 }
 
 // productName is a GPU's name as stores have it: without "NVIDIA".
@@ -170,7 +153,9 @@ func megahertz(text string) *float64 {
 
 // describe fills in the system, the job and the times: what the options say, else what a file at or above the run says.
 func (r *reader) describe(result *parse.Result, t *test) {
+	trtllm := result.Job.TensorRTLLM // as the log says
 	result.System, result.Job = r.opt.System, r.opt.Job
+	result.Job.TensorRTLLM = cmp.Or(result.Job.TensorRTLLM, trtllm)
 	for rank := range 3 {
 		for _, facts := range r.systems {
 			if facts.rank == rank && (facts.given || within(t.dir, facts.dir)) {

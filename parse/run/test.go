@@ -1,6 +1,7 @@
 package run
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -31,8 +32,8 @@ type test struct {
 	whole bool
 	// unread says that a client's log could not be read, so that its Results are not missing but unknown.
 	unread bool
-	// workers says that a generation worker's log lies in the run.
-	workers bool
+	// files are those of the test's own directory.
+	files []*located
 	// benchmark says that something of the BENCHMARK node is there.
 	benchmark bool
 }
@@ -47,12 +48,11 @@ type clientBlocks struct {
 
 // readTest reads a test's own directory.
 func (r *reader) readTest(d *testDir) {
-	t := test{place: d.shown, dir: d.dir, layout: true, whole: d.whole}
+	t := test{place: d.shown, dir: d.dir, layout: true, whole: d.whole, files: d.files}
 	disagg := false
 	for _, f := range d.files {
 		disagg = disagg || f.disagg
 		t.era = max(t.era, f.era)
-		t.workers = t.workers || f.kind == generatorLog
 		t.benchmark = t.benchmark || f.role == parse.Benchmark || strings.HasPrefix(filepath.Base(f.Path), "benchmark_status.")
 		if m := hostnames.FindStringSubmatch(filepath.Base(f.abs)); m != nil {
 			disagg = true
@@ -77,12 +77,12 @@ func (r *reader) readTest(d *testDir) {
 		if f.kind != clientLog {
 			continue
 		}
-		s, ok := r.scan(f)
+		c, ok := r.open(f)
 		if !ok {
 			t.unread = true
 			continue
 		}
-		t.clients = append(t.clients, clientBlocks{server: *f.server, client: *f.client, file: f.Path, none: s.none, blocks: s.blocks})
+		t.clients = append(t.clients, clientBlocks{server: *f.server, client: *f.client, file: f.Path, none: c.none, blocks: r.counted(c)})
 	}
 	if len(t.clients) == 0 && !t.unread {
 		t.blocks = r.outputsOf(t.cases)
@@ -96,18 +96,17 @@ func (r *reader) readTest(d *testDir) {
 // jobBlocks reads the job's Slurm logs for a test that has no other output.
 func (r *reader) jobBlocks() []block {
 	var all []block
-	for i, f := range r.group.around {
-		if f.kind != jobLog {
+	for f := range r.group.all() {
+		if f.kind != jobLog || f.inTest {
 			continue
 		}
-		s, ok := r.scan(f)
-		if ok && len(s.blocks) == 0 {
+		c, ok := r.open(f)
+		if ok && len(c.blocks) == 0 {
 			r.Found--
 			r.Inputs.Read--
-			r.skip(f.Path, "", s.none)
+			r.skip(f.Path, "", c.none)
 		}
-		all = append(all, s.blocks...)
-		r.group.around[i].kind = taken
+		all = append(all, r.counted(c)...)
 	}
 	return all
 }
@@ -142,25 +141,23 @@ func (r *reader) plan(t *test) {
 		up := filepath.Dir(t.dir)
 		dirs = []string{t.dir, filepath.Join(t.dir, "configs"), up, filepath.Join(up, "configs")}
 	}
-	path, ok := config.Find(dirs, t.id)
-	if !ok {
+	path, text, err := r.findConfig(dirs, t.id)
+	if path == "" {
 		r.note(parse.Info, NoConfig, t.place, 0, fmt.Sprintf("no %s.yaml beside the run: the number of clients, names, concurrency and lengths"+
 			" are known only as far as the logs print them; --config-dir says where it lies", t.id.Config))
 		return
 	}
 	shown := path
-	for _, f := range r.group.around {
-		if absolute(f.Path) == absolute(path) {
+	for f := range r.group.all() {
+		if f.path() == absolute(path) {
 			shown = f.Path
 		}
 	}
-	file, err := os.Open(path)
 	if err != nil {
 		r.configFailed(path, shown, err)
 		return
 	}
-	defer file.Close()
-	c, err := config.Load(file, shown)
+	c, err := config.Load(bytes.NewReader(text), shown)
 	if err != nil {
 		r.configFailed(path, shown, err)
 		return
@@ -175,6 +172,32 @@ func (r *reader) plan(t *test) {
 		return
 	}
 	t.plan = &p
+}
+
+// findConfig finds the configuration of an id and reads it; path is empty where there is none. For a run in an archive the
+// archive is searched, unless --config-dir names another place.
+func (r *reader) findConfig(dirs []string, id parse.TestID) (path string, text []byte, err error) {
+	if r.group.configs != nil && r.opt.ConfigDir == "" {
+		for _, dir := range dirs {
+			for _, candidate := range config.Candidates(id) {
+				if f, ok := r.group.configs[filepath.Join(dir, filepath.FromSlash(candidate))]; ok {
+					return f.path(), f.content.text, f.content.err
+				}
+			}
+		}
+		return "", nil, nil
+	}
+	path, ok := config.Find(dirs, id)
+	if !ok {
+		return "", nil, nil
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		return path, nil, err
+	}
+	defer file.Close()
+	text, err = readSmall(file, maxSmallFile)
+	return path, text, err
 }
 
 func (r *reader) configFailed(path, shown string, err error) {

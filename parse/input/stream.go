@@ -1,0 +1,123 @@
+package input
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+
+	"github.com/trtperf/trtperf/parse/archive"
+)
+
+// ErrNotRegular says that a path is a directory, a device, a socket or a pipe.
+var ErrNotRegular = errors.New("not a regular file")
+
+// Stream is an open file. Reading it gives its text: a compressed file is unpacked on the way.
+type Stream struct {
+	*bufio.Reader
+	// Archive says that the text is an archive, and which; it is empty for others.
+	Archive archive.Kind
+	packed  bool
+	file    *os.File
+	start   os.FileInfo
+	close   []func() error
+}
+
+// peekers are the buffers through which files are looked into before they are read.
+var peekers = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, SniffLen) }}
+
+// Open opens a file for reading. A pipe or a device that was found in a directory is refused with [ErrNotRegular], since it could
+// block for ever; one that was given is read.
+func Open(f File, stdin io.Reader, limits archive.Limits) (*Stream, error) {
+	if f.Path == Stdin {
+		s := &Stream{}
+		return s, s.unpack(stdin, limits)
+	}
+	// Opening a pipe would wait for its other end, so a found file is looked at first.
+	if !f.Given() {
+		if info, err := os.Stat(f.Path); err != nil {
+			return nil, err
+		} else if !info.Mode().IsRegular() {
+			return nil, fmt.Errorf("%s: %w", f.Path, ErrNotRegular)
+		}
+	}
+	file, err := os.Open(f.Path)
+	if err != nil {
+		return nil, err
+	}
+	s := &Stream{file: file, close: []func() error{file.Close}}
+	if s.start, err = file.Stat(); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	if s.start.IsDir() {
+		return nil, errors.Join(fmt.Errorf("%s: %w", f.Path, ErrNotRegular), s.Close())
+	}
+	if err := s.unpack(file, limits); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+// unpack peels the layers of compression off a file.
+func (s *Stream) unpack(r io.Reader, limits archive.Limits) error {
+	for range max(limits.Depth, archive.DefaultDepth) {
+		peeker := peekers.Get().(*bufio.Reader)
+		peeker.Reset(r)
+		s.Reader = peeker
+		s.close = append(s.close, func() error {
+			peeker.Reset(nil)
+			peekers.Put(peeker)
+			return nil
+		})
+		head, err := s.Peek(SniffLen)
+		if err != nil && !errors.Is(err, io.EOF) {
+			return err
+		}
+		kind := archive.Sniff(head)
+		if !kind.Compressed() {
+			s.Archive = kind
+			return nil
+		}
+		s.packed = true
+		layer, err := archive.Open(s.Reader, kind, limits)
+		if err != nil {
+			return err
+		}
+		s.close = append(s.close, layer.Close)
+		r = layer
+	}
+	return errors.New("compressed too many times over: raise --max-nesting")
+}
+
+// Raw returns the reader from which an archive is best read: the file itself, which can be read at any place, where it is not
+// compressed.
+func (s *Stream) Raw() io.Reader {
+	if s.file == nil || s.packed {
+		return s
+	}
+	if _, err := s.file.Seek(0, io.SeekStart); err != nil {
+		return s // a pipe; nothing was taken from it but what s holds
+	}
+	return s.file
+}
+
+// Changed reports whether the file was written to since it was opened, so that what was read may be incomplete.
+func (s *Stream) Changed() bool {
+	if s.file == nil {
+		return false
+	}
+	now, err := s.file.Stat()
+	return err != nil || now.Size() != s.start.Size() || !now.ModTime().Equal(s.start.ModTime())
+}
+
+// Close closes the file.
+func (s *Stream) Close() error {
+	var err error
+	for i := len(s.close) - 1; i >= 0; i-- {
+		err = errors.Join(err, s.close[i]())
+	}
+	s.close = nil
+	return err
+}

@@ -1,0 +1,267 @@
+package run
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"strings"
+
+	"github.com/trtperf/trtperf/parse"
+	"github.com/trtperf/trtperf/parse/benchlog"
+	"github.com/trtperf/trtperf/parse/devicestep"
+	"github.com/trtperf/trtperf/parse/input"
+	"github.com/trtperf/trtperf/parse/junit"
+	"github.com/trtperf/trtperf/parse/rows"
+)
+
+// content is what a file holds, as far as a file of its kind matters. It is found out from the file alone, without its run, because
+// the files of an archive come only once and in the archive's order.
+type content struct {
+	// err says why the file, or the rest of it, could not be read.
+	err error
+	// skip says why the file holds nothing for us; empty if it may.
+	skip string
+	// changed says that somebody wrote to the file in the meantime.
+	changed bool
+	notes   []parse.Diagnostic
+
+	// For logs: the blocks, and why there is none where that can be named.
+	blocks []block
+	none   string
+	// steps are the device step times in a generation worker's log, hits those of the user's own expressions.
+	steps *devicestep.Sample
+	hits  []parse.Row
+	// cases are those of a metric-row CSV.
+	cases []*parse.Result
+	// run is what an archive holds.
+	run *Run
+
+	report *reportContent // for a results.xml
+	facts  systemFacts    // for a system or a monitoring file
+	ids    []string       // for a list of unfinished tests
+	text   []byte         // for a configuration
+}
+
+// reportContent is what a results.xml holds.
+type reportContent struct {
+	*junit.Report
+	blocks  map[int][]block
+	workers map[int]parse.Role
+}
+
+// block is a block with its place.
+type block struct {
+	benchlog.Block
+	source parse.Source
+}
+
+// Bounds on files that are kept whole; real ones have some kilobytes, a monitoring file some megabytes.
+const (
+	maxSmallFile  = 4 << 20
+	maxSystemFile = 64 << 20
+)
+
+// readFile opens a file and reads what it holds.
+func readFile(ctx context.Context, f located, opt *Options) *content {
+	stream, err := input.Open(f.File, opt.Stdin, opt.Limits)
+	switch {
+	case errors.Is(err, input.ErrNotRegular):
+		return &content{skip: input.ErrNotRegular.Error()}
+	case err != nil:
+		return &content{err: err}
+	}
+	defer stream.Close()
+	if stream.Archive != "" {
+		if f.kind != unknownFile && f.kind != archiveFile {
+			return &content{skip: fmt.Sprintf("a %s archive under the name of another file", stream.Archive)}
+		}
+		c := &content{run: readArchive(ctx, f, stream.Raw(), opt)}
+		c.changed = stream.Changed()
+		return c
+	}
+	c := readContent(ctx, f, stream, opt)
+	c.changed = stream.Changed()
+	return c
+}
+
+// peeker is a reader that can be looked into.
+type peeker interface {
+	io.Reader
+	Peek(n int) ([]byte, error)
+}
+
+// readContent reads what a file holds.
+func readContent(ctx context.Context, f located, text peeker, opt *Options) *content {
+	c := &content{}
+	in := contextReader{ctx, text}
+	switch f.kind {
+	case unknownFile, archiveFile, clientLog, jobLog:
+		head, err := text.Peek(input.SniffLen)
+		if err != nil && !errors.Is(err, io.EOF) {
+			c.err = err
+			return c
+		}
+		switch what := input.Sniff(head); {
+		case f.kind == clientLog || f.kind == jobLog:
+			c.scan(in, f, opt)
+		case what != "":
+			c.skip = "no log: " + what
+		case rows.IsHeader(head):
+			c.readRows(in, opt)
+		case strings.EqualFold(filepath.Ext(f.name), ".csv") && !f.Given():
+			c.skip = "a CSV without a row for each metric"
+		default:
+			c.scan(in, f, opt)
+		}
+	case serverLog, generatorLog:
+		c.readWorker(in, f, opt)
+	case junitFile:
+		c.readReport(in, f, opt)
+	case unfinished, configFile:
+		c.text, c.err = readSmall(in, maxSmallFile)
+		if f.kind == unfinished {
+			c.ids, c.text = strings.Split(string(c.text), "\n"), nil
+		}
+	case systemFile, monitorFile:
+		c.readFacts(in, f)
+	}
+	return c
+}
+
+// readSmall reads a file that is kept whole.
+func readSmall(in io.Reader, most int64) ([]byte, error) {
+	text, err := io.ReadAll(io.LimitReader(in, most+1))
+	if err == nil && int64(len(text)) > most {
+		err = fmt.Errorf("larger than %d MiB, which no such file is", most>>20)
+	}
+	return text, err
+}
+
+// scan reads the blocks of a log.
+func (c *content) scan(in io.Reader, f located, opt *Options) {
+	var summary benchlog.Summary
+	c.blocks, summary, c.err = c.scanText(in, parse.Source{File: f.Path}, opt)
+	c.none = summary.Skip
+	if c.none == "" {
+		c.none = "no benchmark block"
+	}
+}
+
+// scanText reads the blocks of a text that begins at a place.
+func (c *content) scanText(in io.Reader, at parse.Source, opt *Options) ([]block, benchlog.Summary, error) {
+	var blocks []block
+	scanner := benchlog.NewScanner(in, opt.exprs)
+	first := max(at.Line, 1) // where the text starts inside the file
+	for scanner.Scan() {
+		b := block{Block: *scanner.Block(), source: at}
+		b.source.Block = b.Number
+		b.source.Line, b.source.EndLine = b.Line+first-1, b.EndLine+first-1
+		for _, rows := range [][]parse.Row{b.Rows, b.Trailer} {
+			for i := range rows {
+				rows[i].Line += first - 1
+			}
+		}
+		blocks = append(blocks, b)
+	}
+	for _, n := range scanner.Notes() {
+		c.note(parse.Warning, n.Code, at.File, n.Line+first-1, n.Message)
+	}
+	return blocks, scanner.Summary(), scanner.Err()
+}
+
+func (c *content) note(severity parse.Severity, code, file string, line int, message string) {
+	c.notes = append(c.notes, parse.Diagnostic{Severity: severity, Code: code, File: file, Line: line, Message: message})
+}
+
+// readReport reads a results.xml: its cases, and the blocks in their outputs.
+func (c *content) readReport(in io.Reader, f located, opt *Options) {
+	x := &reportContent{blocks: map[int][]block{}, workers: map[int]parse.Role{}}
+	report, err := junit.Read(in, func(o junit.Output) error {
+		role := roleWatch{}
+		blocks, _, err := c.scanText(io.TeeReader(o.Text, &role), parse.Source{File: f.Path, Testcase: o.Case, Line: o.Line}, opt)
+		x.blocks[o.Index] = append(x.blocks[o.Index], blocks...)
+		if role.found != "" {
+			x.workers[o.Index] = role.found
+		}
+		return err
+	})
+	if errors.Is(err, junit.ErrNotJUnit) {
+		c.skip = err.Error()
+		return
+	}
+	c.err = err
+	if report != nil {
+		x.Report = report
+		c.report = x
+	}
+}
+
+// readFacts reads trtperf-system.BENCHMARK.json, session_properties.csv or gpu_monitoring.csv.
+func (c *content) readFacts(in io.Reader, f located) {
+	text, err := readSmall(in, maxSystemFile)
+	switch {
+	case err != nil:
+	case f.kind == monitorFile:
+		c.facts.rank = 2
+		err = readMonitoring(bytes.NewReader(text), &c.facts)
+	case filepath.Ext(f.name) == ".csv":
+		c.facts.rank = 1
+		err = readProperties(bytes.NewReader(text), &c.facts)
+	default:
+		err = json.Unmarshal(text, &c.facts.system)
+	}
+	c.err = err
+	c.facts.system.GPU = productName(c.facts.system.GPU)
+}
+
+// readWorker reads what a server's or worker's log may hold: device step times, and what the user's own expressions find.
+func (c *content) readWorker(in io.Reader, f located, opt *Options) {
+	switch {
+	case f.kind != generatorLog:
+		c.hits, c.err = opt.exprs.ServerHits(in)
+	case !opt.exprs.ForServers():
+		c.steps, c.err = devicestep.Read(in)
+	default:
+		// Both read the log to its end, and an archive's member can be read only once.
+		from, to := io.Pipe()
+		done := make(chan error)
+		go func() {
+			var err error
+			c.hits, err = opt.exprs.ServerHits(from)
+			done <- err
+		}()
+		steps, err := devicestep.Read(io.TeeReader(in, to))
+		to.CloseWithError(err)
+		c.steps, c.err = steps, errors.Join(err, <-done)
+	}
+}
+
+// readRows reads the cases of a metric-row CSV.
+func (c *content) readRows(in io.Reader, opt *Options) {
+	scanner := rows.NewScanner(in, opt.Table)
+	for scanner.Scan() {
+		c.cases = append(c.cases, scanner.Result())
+	}
+	c.notes = append(c.notes, scanner.Diagnostics()...)
+	c.err = scanner.Err()
+	if c.err == nil && len(c.cases) == 0 {
+		c.skip = "a metric-row CSV without a row"
+	}
+}
+
+// contextReader ends a long reading when its context does.
+type contextReader struct {
+	ctx context.Context
+	io.Reader
+}
+
+func (c contextReader) Read(p []byte) (int, error) {
+	if err := c.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return c.Reader.Read(p)
+}
