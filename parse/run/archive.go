@@ -27,7 +27,7 @@ func readArchive(ctx context.Context, f located, raw io.Reader, opt *Options) *R
 	err := archive.Walk(ctx, f.Path, raw, opt.Limits, func(e archive.Entry) error {
 		m := locate(input.File{Path: f.Path + "/" + e.Path, Root: f.Path, Size: e.Size, Modified: e.Modified}, filepath.Join(dir, filepath.Dir(filepath.FromSlash(e.Path))))
 		if reason := opt.Filter.excludes(e.Path); reason != "" {
-			m.content = &content{skip: reason}
+			m.excluded = reason
 		} else if m.read(opt) {
 			text.Reset(e.Text)
 			m.content = readContent(ctx, m, text, opt)
@@ -60,15 +60,15 @@ func readArchive(ctx context.Context, f located, raw io.Reader, opt *Options) *R
 		whole.Inputs.Read--
 		whole.unreadable(f.Path, err)
 	}
-	configs := map[string]located{}
-	for _, m := range members {
-		if m.kind == configFile && m.content.text != nil {
-			configs[filepath.Join(m.abs, m.name)] = m
+	configs := map[string]*located{}
+	for i := range members {
+		if m := &members[i]; m.kind == configFile && m.excluded == "" {
+			configs[m.path()] = m
 		}
 	}
 	for _, g := range groupFiles(members) {
 		g.configs = configs
-		if ctx.Err() == nil && opt.Filter.recent(g) {
+		if ctx.Err() == nil {
 			whole.merge(read(ctx, g, opt))
 		}
 	}

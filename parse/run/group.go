@@ -77,7 +77,7 @@ type group struct {
 	// top is the directory or the file that it is named after, absolute.
 	top string
 	// configs are the configuration files of the archive that it lies in, by path; nil outside of one.
-	configs map[string]located
+	configs map[string]*located
 }
 
 // all yields the files of the group, those around the tests first.

@@ -31,8 +31,9 @@ func readAll(t *testing.T, opt run.Options, paths ...string) *run.Run {
 		all.Inputs.Read += r.Inputs.Read
 		all.Inputs.Skipped += r.Inputs.Skipped
 		all.Inputs.Failed += r.Inputs.Failed
+		all.Inputs.OtherShards += r.Inputs.OtherShards
 	}
-	if n := all.Inputs.Read + all.Inputs.Skipped + all.Inputs.Failed; n != all.Found {
+	if n := all.Inputs.Total(); n != all.Found {
 		t.Errorf("%d inputs found, %d accounted for", all.Found, n)
 	}
 	places := all.Stray

@@ -157,7 +157,7 @@ func (r *reader) plan(t *test) {
 		r.configFailed(path, shown, err)
 		return
 	}
-	c, err := config.Load(bytes.NewReader(text), shown)
+	c, err := config.Load(bytes.NewReader(text), unpacked(shown)) // its name names the test
 	if err != nil {
 		r.configFailed(path, shown, err)
 		return
@@ -177,27 +177,35 @@ func (r *reader) plan(t *test) {
 // findConfig finds the configuration of an id and reads it; path is empty where there is none. For a run in an archive the
 // archive is searched, unless --config-dir names another place.
 func (r *reader) findConfig(dirs []string, id parse.TestID) (path string, text []byte, err error) {
-	if r.group.configs != nil && r.opt.ConfigDir == "" {
-		for _, dir := range dirs {
-			for _, candidate := range config.Candidates(id) {
-				if f, ok := r.group.configs[filepath.Join(dir, filepath.FromSlash(candidate))]; ok {
-					return f.path(), f.content.text, f.content.err
-				}
+	if r.group.configs == nil || r.opt.ConfigDir != "" {
+		if path, ok := config.Find(dirs, id); ok {
+			file, err := os.Open(path)
+			if err != nil {
+				return path, nil, err
+			}
+			defer file.Close()
+			text, err = readSmall(file, maxSmallFile)
+			return path, text, err
+		}
+	}
+	packed := r.group.configs
+	if packed == nil {
+		packed = map[string]*located{} // those that are compressed
+		for f := range r.group.all() {
+			if f.kind == configFile {
+				packed[f.path()] = f
 			}
 		}
-		return "", nil, nil
 	}
-	path, ok := config.Find(dirs, id)
-	if !ok {
-		return "", nil, nil
+	for _, dir := range dirs {
+		for _, candidate := range config.Candidates(id) {
+			if f, ok := packed[filepath.Join(dir, filepath.FromSlash(candidate))]; ok {
+				c := r.content(f)
+				return f.path(), c.text, c.err
+			}
+		}
 	}
-	file, err := os.Open(path)
-	if err != nil {
-		return path, nil, err
-	}
-	defer file.Close()
-	text, err = readSmall(file, maxSmallFile)
-	return path, text, err
+	return "", nil, nil
 }
 
 func (r *reader) configFailed(path, shown string, err error) {
