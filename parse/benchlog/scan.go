@@ -33,6 +33,7 @@ type Scanner struct {
 	namespaceLine int
 	latest        *opened // the block whose header was the last one
 
+	label   string // of the task that printed the line
 	count   int
 	long    int // the first line that was too long
 	mixed   int // the first header inside another block
@@ -157,9 +158,10 @@ func (s *Scanner) finish() {
 	}
 }
 
-// line takes a line apart at its carriage returns.
+// line takes a line apart at its carriage returns. Its first piece alone has a task's label.
 func (s *Scanner) line(l line) {
 	text := l.text
+	s.label, _ = splitTask(text)
 	for {
 		piece, rest, more := bytes.Cut(text, []byte{'\r'})
 		if len(piece) > 0 || !more {
@@ -191,6 +193,9 @@ func (s *Scanner) piece(text []byte, number int, last bool) {
 // row takes one line of text: a header, a line of a block, or one outside of blocks.
 func (s *Scanner) row(text []byte, number int, last bool) {
 	label, n := splitTask(text)
+	if n == 0 {
+		label = s.label
+	}
 	line := text[n:]
 	if h, ok := findHeader(line); ok {
 		s.open(label, line[:h.start], h.width, number)
@@ -200,7 +205,7 @@ func (s *Scanner) row(text []byte, number int, last bool) {
 		return
 	}
 	t := s.tasks[label]
-	if t == nil && n > 0 {
+	if t == nil && label != "" {
 		// A digit and a colon may stand at a line's beginning without being a task's label.
 		t, line = s.tasks[""], text
 	}

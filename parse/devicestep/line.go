@@ -1,123 +1,90 @@
 package devicestep
 
-import (
-	"bytes"
-	"strconv"
-)
+import "bytes"
 
-// after returns the digits behind the first place where they follow a name and "=", or the sign that is given; nil without one.
-func after(line []byte, name, sign string) []byte {
+// These take the line's four things. Each is the expression of the package's doc comment written out, as expressions are slow; nil is no
+// match. The results are of the line.
+
+// rankOf returns the digits of the rank.
+func rankOf(line []byte) []byte { return first(line, "global_rank", equals(digits)) }
+
+// tokensOf returns the digits of the number of tokens.
+func tokensOf(line []byte) []byte {
+	return first(line, "'num_generation_tokens':", func(text []byte) []byte { return digits(skipBlanks(text)) })
+}
+
+// requestsOf returns the digits of the iteration and of the scheduled requests.
+func requestsOf(line []byte) (iteration, requests []byte) {
+	return behindIteration(line, "num_scheduled_requests", equals(digits))
+}
+
+// valueOf returns the digits of the iteration and the value, digits and points.
+func valueOf(line []byte) (iteration, value []byte) {
+	return behindIteration(line, string(word), equals(milliseconds))
+}
+
+// taker takes something from a text's beginning; nil where it is not there.
+type taker func(text []byte) []byte
+
+// first returns what is taken behind the first place of a name where it can be.
+func first(text []byte, name string, take taker) []byte {
 	for {
-		i := bytes.Index(line, []byte(name))
-		if i < 0 {
+		_, rest, ok := bytes.Cut(text, []byte(name))
+		if !ok {
 			return nil
 		}
-		line = line[i+len(name):]
-		rest := line
-		if sign == "" {
-			rest = skipEquals(rest)
-		} else if rest = trimPrefix(rest, sign); rest != nil {
-			rest = skipBlanks(rest)
+		if found := take(rest); found != nil {
+			return found
 		}
-		if d := digits(rest); d != nil {
-			return d
-		}
+		text = rest
 	}
 }
 
-// iterationAnd returns the first iteration behind which a name stands with a value, and the first such value; nil without one. Value
-// takes the value from a text's beginning.
-func iterationAnd(line []byte, name string, value func([]byte) []byte) (iteration, found []byte) {
-	for {
-		i := bytes.Index(line, []byte("iter"))
-		if i < 0 {
-			return nil, nil
+// behindIteration returns the first iteration in a line and what is taken behind the first place of a name behind it.
+func behindIteration(line []byte, name string, take taker) (iteration, found []byte) {
+	var rest []byte
+	iteration = first(line, "iter", equals(func(text []byte) []byte {
+		d := digits(text)
+		if d == nil || !bytes.HasPrefix(text[len(d):], []byte(",")) {
+			return nil
 		}
-		line = line[i+len("iter"):]
-		d := digits(skipEquals(line))
-		if d == nil {
-			continue
+		rest = text[len(d):]
+		return d
+	}))
+	// What is not behind the first iteration is behind no other.
+	if found = first(rest, name, take); found == nil {
+		return nil, nil
+	}
+	return iteration, found
+}
+
+// equals takes behind an equals sign with blanks around it.
+func equals(take taker) taker {
+	return func(text []byte) []byte {
+		rest, ok := bytes.CutPrefix(skipBlanks(text), []byte("="))
+		if !ok {
+			return nil
 		}
-		rest := skipEquals(line)[len(d):]
-		if len(rest) == 0 || rest[0] != ',' {
-			continue
-		}
-		for rest = rest[1:]; ; {
-			n := bytes.Index(rest, []byte(name))
-			if n < 0 {
-				// No later iteration can have one either.
-				return nil, nil
-			}
-			rest = rest[n+len(name):]
-			if v := value(skipEquals(rest)); v != nil {
-				return trimZeros(d), v
-			}
-		}
+		return take(skipBlanks(rest))
 	}
 }
 
-// milliseconds returns the digits and points at a text's beginning, if "ms" follows.
+// milliseconds takes digits and points that "ms" follows.
 func milliseconds(text []byte) []byte {
-	n := 0
-	for n < len(text) && (text[n] >= '0' && text[n] <= '9' || text[n] == '.') {
-		n++
-	}
-	if n == 0 || !bytes.HasPrefix(skipBlanks(text[n:]), []byte("ms")) {
+	rest := bytes.TrimLeft(text, "0123456789.")
+	n := len(text) - len(rest)
+	if n == 0 || !bytes.HasPrefix(skipBlanks(rest), []byte("ms")) {
 		return nil
 	}
 	return text[:n]
 }
 
-// digits returns the digits at a text's beginning; nil where there is none.
 func digits(text []byte) []byte {
-	n := 0
-	for n < len(text) && text[n] >= '0' && text[n] <= '9' {
-		n++
-	}
+	n := len(text) - len(bytes.TrimLeft(text, "0123456789"))
 	if n == 0 {
 		return nil
 	}
 	return text[:n]
 }
 
-// skipEquals returns what follows an equals sign with blanks around it; nil where there is none.
-func skipEquals(text []byte) []byte {
-	text = trimPrefix(skipBlanks(text), "=")
-	if text == nil {
-		return nil
-	}
-	return skipBlanks(text)
-}
-
-func trimPrefix(text []byte, prefix string) []byte {
-	if rest, ok := bytes.CutPrefix(text, []byte(prefix)); ok {
-		return rest
-	}
-	return nil
-}
-
 func skipBlanks(text []byte) []byte { return bytes.TrimLeft(text, " \t\n\r\f\v") }
-
-// trimZeros drops leading zeros, so that numbers of any length compare as texts.
-func trimZeros(digits []byte) []byte {
-	if digits == nil {
-		return nil
-	}
-	trimmed := bytes.TrimLeft(digits, "0")
-	if len(trimmed) == 0 {
-		return digits[:1]
-	}
-	return trimmed
-}
-
-// less reports whether a number without leading zeros is below a small one.
-func less(number []byte, than int) bool {
-	n, err := strconv.Atoi(string(number))
-	return err == nil && n < than
-}
-
-// follows reports whether b is a plus 1, both without leading zeros.
-func follows(a, b string) bool {
-	n, err := strconv.ParseUint(a, 10, 63)
-	return err == nil && strconv.FormatUint(n+1, 10) == b
-}
