@@ -97,8 +97,9 @@ func (r *reader) long() {
 	r.noted = true
 }
 
-// firstLine returns the length of a text's first line without its end. LF and CR are looked for at once: in a log that lacks one of them a
-// search for it would go far.
+// LF and CR are looked for at once: in a log that lacks one of them a search for it would go far.
+
+// firstLine returns the length of a text's first line without its end.
 func firstLine(text []byte) int {
 	if n := bytes.IndexAny(text, "\r\n"); n >= 0 {
 		return n
@@ -106,8 +107,5 @@ func firstLine(text []byte) int {
 	return len(text)
 }
 
-// lastLine returns where a text's last line begins. CR is looked for behind the last LF alone, as looking back is slow.
-func lastLine(text []byte) int {
-	n := bytes.LastIndexByte(text, '\n') + 1
-	return n + bytes.LastIndexByte(text[n:], '\r') + 1
-}
+// lastLine returns where a text's last line begins.
+func lastLine(text []byte) int { return bytes.LastIndexAny(text, "\r\n") + 1 }

@@ -18,6 +18,7 @@ type cells struct {
 	line int
 	// begin is the line in which the last record began, opened that of its last opening quote.
 	begin, opened int
+	cr            bool   // the last piece of a quoted cell ended in CR
 	keep          []bool // by column; nil keeps all
 	record        [][]byte
 	text          []byte // of all kept cells of the record
@@ -75,7 +76,7 @@ func (c *cells) cell() (more bool, err error) {
 	}
 	defer func() { c.ends = append(c.ends, len(c.text)) }()
 	if first, err := c.r.Peek(1); err == nil && first[0] == '"' {
-		c.opened = c.line
+		c.opened, c.cr = c.line, false
 		c.r.Discard(1)
 		if err := c.quotes(add); err != nil {
 			return false, err
@@ -155,11 +156,17 @@ func (c *cells) quotes(add func([]byte)) error {
 
 // within takes a piece of a quoted cell.
 func (c *cells) within(piece []byte, add func([]byte)) {
+	if c.cr && bytes.HasPrefix(piece, []byte{'\n'}) {
+		piece = piece[1:] // the line end was counted with its CR
+	}
+	if len(piece) > 0 {
+		c.cr = piece[len(piece)-1] == '\r'
+	}
 	c.line += bytes.Count(piece, []byte{'\n'})
 	for i := bytes.IndexByte(piece, '\r'); i >= 0; i = bytes.IndexByte(piece, '\r') {
 		add(piece[:i])
 		piece = piece[i+1:]
-		if !bytes.HasPrefix(piece, []byte{'\n'}) { // at a piece's end the LF may follow in the next one: then it counts once too many
+		if !bytes.HasPrefix(piece, []byte{'\n'}) {
 			c.line++
 			add([]byte{'\n'})
 		}

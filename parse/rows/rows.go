@@ -10,8 +10,9 @@
 //
 // # The case
 //
-// Adjacent rows of one network_name, network_hash, state and start_timestamp are a case, which is a Result; a metric_type that comes
-// again begins another case. A network_hash of 64 hexadecimal digits is the Result's identity. Any other Result has the SHA-256 of
+// Adjacent rows of one network_name, state and start_timestamp are a case, which is a Result; a metric_type that comes again begins
+// another case. A network_hash of 64 hexadecimal digits is the Result's identity, and another one another case. Any other Result has the
+// SHA-256 of
 //
 //	trtperf-rows-1 LF
 //	<network_name> LF
@@ -248,11 +249,20 @@ func (s *Scanner) row(record [][]byte) {
 
 // same reports whether a row belongs to the open case.
 func (s *Scanner) same(cell func(column) []byte) bool {
-	if string(cell(network)) != s.key[0] || string(cell(hash)) != s.key[1] || string(cell(state)) != s.key[2] || string(cell(start)) != s.key[3] {
+	if keyOf(cell) != s.key {
 		return false
 	}
 	word := string(cell(metricType))
 	return !slices.ContainsFunc(s.open.Rows, func(r parse.Row) bool { return r.Label == word })
+}
+
+// keyOf is what the rows of a case share. A network_hash that is no identity is the name of the metric's own test.
+func keyOf(cell func(column) []byte) [4]string {
+	key := [4]string{string(cell(network)), string(cell(hash)), string(cell(state)), string(cell(start))}
+	if !parse.IsIdentity(key[1]) {
+		key[1] = ""
+	}
+	return key
 }
 
 // text is a cell's text for people.
@@ -261,7 +271,7 @@ func text(b []byte) string { return strings.ToValidUTF8(string(b), "\ufffd") }
 // begin begins a case.
 func (s *Scanner) begin(cell func(column) []byte, line int) {
 	s.number++
-	s.key = [4]string{string(cell(network)), string(cell(hash)), string(cell(state)), string(cell(start))}
+	s.key = keyOf(cell)
 	s.sum.Reset()
 	fmt.Fprintf(&s.sum, "trtperf-rows-1\n%s\n", s.key[0])
 	r := &parse.Result{Status: parse.Valid, Metrics: map[string]parse.Value{}, Source: parse.Source{Block: s.number, Line: line, EndLine: line}}
