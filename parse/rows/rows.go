@@ -10,8 +10,8 @@
 //
 // # The case
 //
-// Adjacent rows of one network_name, state and start_timestamp are a case, which is a Result; a metric_type that comes again begins
-// another case. A network_hash of 64 hexadecimal digits is the Result's identity, and another one another case. Any other Result has the
+// Adjacent rows of one network_name and state are a case, which is a Result; a metric_type that comes again begins another case. Each row
+// may have times of its own, since test_perf.py runs a test for each metric; the case has the first start and the last end. A network_hash of 64 hexadecimal digits is the Result's identity, and another one another case. Any other Result has the
 // SHA-256 of
 //
 //	trtperf-rows-1 LF
@@ -119,7 +119,7 @@ type Scanner struct {
 	notes   []parse.Diagnostic
 
 	open   *parse.Result // the case that grows
-	key    [4]string
+	key    [3]string
 	sum    bytes.Buffer // what the identity of a case without one is made of
 	result *parse.Result
 }
@@ -244,6 +244,12 @@ func (s *Scanner) row(record [][]byte) {
 		s.begin(cell, line)
 	}
 	s.open.Source.EndLine = max(line, s.cells.line-1)
+	if t := utc(cell(end)); t.After(s.open.EndedAt) {
+		s.open.EndedAt = t
+	}
+	if t := utc(cell(start)); !t.IsZero() && t.Before(s.open.StartedAt) {
+		s.open.StartedAt = t
+	}
 	s.metric(string(cell(metricType)), string(cell(perfMetric)), line)
 }
 
@@ -257,8 +263,8 @@ func (s *Scanner) same(cell func(column) []byte) bool {
 }
 
 // keyOf is what the rows of a case share. A network_hash that is no identity is the name of the metric's own test.
-func keyOf(cell func(column) []byte) [4]string {
-	key := [4]string{string(cell(network)), string(cell(hash)), string(cell(state)), string(cell(start))}
+func keyOf(cell func(column) []byte) [3]string {
+	key := [3]string{string(cell(network)), string(cell(hash)), string(cell(state))}
 	if !parse.IsIdentity(key[1]) {
 		key[1] = ""
 	}
