@@ -175,10 +175,10 @@ func TestNotes(t *testing.T) {
 func TestLongLines(t *testing.T) {
 	const mebi = 1 << 20
 	x := func(n int) string { return strings.Repeat("x", n) }
-	bare := strings.TrimSuffix(row(6, 1, "6ms"), "\n")
+	bare := strings.TrimSuffix(row(6, 0, "6ms"), "\n") // the row behind an idle one shows whether it is remembered
 	for name, c := range map[string]struct {
 		line  string
-		rows  int // of the line
+		rows  int // of this line and the next
 		noted bool
 	}{
 		"just short enough":      {bare + x(mebi-len(bare)), 1, false},
@@ -186,15 +186,15 @@ func TestLongLines(t *testing.T) {
 		"at the end":             {x(mebi-len(bare)) + bare, 1, false},
 		"cut":                    {x(mebi-len(bare)+1) + bare, 1, true},
 		"cut before the unit":    {x(mebi-strings.Index(bare, "ms, states")) + bare, 0, true},
-		"cut inside the word":    {x(mebi-strings.Index(bare, "prev")-5) + bare, 0, true},
-		"behind the first MiB":   {x(2*mebi) + bare, 0, true},
+		"cut inside the word":    {x(mebi-strings.Index(bare, "prev")-5) + bare, 1, true},
+		"behind the first MiB":   {x(2*mebi) + bare, 1, true},
 		"before and behind":      {bare + x(mebi) + bare + x(mebi) + bare, 1, true},
-		"inside, in many pieces": {x(chunkLike*9) + bare + x(5), 0, true},
-		"nothing in it":          {x(2 * mebi), 0, false},
+		"inside, in many pieces": {x(17*131_071) + bare + x(5), 1, true},
+		"nothing in it":          {x(2 * mebi), 1, false},
 	} {
 		for _, ends := range []string{"\n", "\r"} {
 			s := read(t, "a\n"+row(6, 1, "6ms")+c.line+ends+row(7, 1, "6ms"))
-			if want := 2 + c.rows; s.Rows != want || (len(s.Notes) == 1) != c.noted || len(s.Notes) > 1 {
+			if want := 1 + c.rows; s.Rows != want || (len(s.Notes) == 1) != c.noted || len(s.Notes) > 1 {
 				t.Errorf("%s: %+v, want %d rows", name, s, want)
 			}
 			if c.noted && (s.Notes[0].Line != 3 || s.Notes[0].Code != devicestep.LongLine) {
@@ -202,10 +202,11 @@ func TestLongLines(t *testing.T) {
 			}
 		}
 	}
+	two := x(mebi) + bare + "\n"
+	if s, err := devicestep.Read(strings.NewReader(two + two)); err != nil || len(s.Notes) != 2 || s.Notes[1].Line != 2 {
+		t.Errorf("%+v %v", s, err)
+	}
 }
-
-// chunkLike is odd, so that pieces of a line end anywhere in a chunk.
-const chunkLike = 131_071
 
 // Half a million rows count. Those behind only count as such, and for the memory.
 func TestMostRows(t *testing.T) {
