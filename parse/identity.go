@@ -23,26 +23,51 @@ var measureWords = []string{"throughput", "goodput", "latency", "ttft", "tpot", 
 // read from. Only a block without any non-zero throughput or latency, which every dead client prints alike, also covers the test
 // id's text between the brackets, the server's and client's index and the number of the block.
 func Identify(r *Result) string {
-	h := sha256.New()
-	fmt.Fprintln(h, identityTag)
+	text := make([]byte, 0, 4<<10)
+	text = append(append(text, identityTag...), '\n')
 	measured := false
 	for _, row := range r.Rows {
 		value, canonical, ok := row.Number()
 		if !ok {
 			continue
 		}
-		label := strings.Join(strings.Fields(strings.ToLower(row.Label)), " ")
-		fmt.Fprintf(h, "%s\t%s\n", label, canonical)
-		if value != 0 && containsAny(label, measureWords) {
-			measured = true
+		label, ok := identityLabels[row.Label]
+		if !ok {
+			label = identityLabelOf(row.Label)
 		}
+		text = append(append(text, label.text...), '\t')
+		text = append(append(text, canonical...), '\n')
+		measured = measured || value != 0 && label.measures
 	}
 	if !measured {
-		fmt.Fprintf(h, "test\t%s\nserver\t%s\nclient\t%s\nblock\t%d\n",
+		text = fmt.Appendf(text, "test\t%s\nserver\t%s\nclient\t%s\nblock\t%d\n",
 			r.TestID.ID+r.TestID.Suffix, indexText(r.Server.Index), indexText(r.Client.Index), r.Source.Block)
 	}
-	return hex.EncodeToString(h.Sum(nil))
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:])
 }
+
+// identityLabel is a label as the identity has it.
+type identityLabel struct {
+	text     string
+	measures bool // it is that of a throughput or a latency
+}
+
+func identityLabelOf(label string) identityLabel {
+	text := strings.Join(strings.Fields(strings.ToLower(label)), " ")
+	return identityLabel{text, containsAny(text, measureWords)}
+}
+
+// identityLabels are the labels that the metric table knows, so that they need not be made again for each row.
+var identityLabels = func() map[string]identityLabel {
+	all := map[string]identityLabel{}
+	for _, m := range standardMetrics() {
+		for _, label := range m.Labels {
+			all[label] = identityLabelOf(label)
+		}
+	}
+	return all
+}()
 
 // IsIdentity reports whether s has the form of an identity.
 func IsIdentity(s string) bool {

@@ -18,6 +18,10 @@ const maxDigits = 1400
 // "5.5" and "55e-1" agree. Anything else ("nan", "xxx", "20/20", "---", "2,352", "2...") is no number, and neither is a
 // number that no float64 can hold.
 func ParseNumber(text string) (value float64, canonical string, ok bool) {
+	if canonical, ok := plainDecimal(text); ok {
+		value, err := strconv.ParseFloat(text, 64)
+		return value, canonical, err == nil
+	}
 	rest := text
 	negative := strings.HasPrefix(rest, "-")
 	if negative || strings.HasPrefix(rest, "+") {
@@ -63,6 +67,33 @@ func ParseNumber(text string) (value float64, canonical string, ok bool) {
 		return 0, "", false
 	}
 	return value, canonicalDecimal(negative, whole, fraction, exponent), true
+}
+
+// plainDecimal returns the canonical form of a number without sign and exponent, as clients print nearly all of theirs, for which no
+// new text is needed.
+func plainDecimal(text string) (canonical string, ok bool) {
+	const most = 300
+	whole, fraction := digits(text)
+	if whole == "" || len(text) > most {
+		return "", false
+	}
+	end := len(whole)
+	if fraction != "" {
+		decimals, rest := digits(fraction[1:])
+		if fraction[0] != '.' || decimals == "" || rest != "" {
+			return "", false
+		}
+		for end = len(text); text[end-1] == '0'; end-- {
+		}
+		if text[end-1] == '.' {
+			end--
+		}
+	}
+	begin := 0
+	for begin < len(whole)-1 && text[begin] == '0' {
+		begin++
+	}
+	return text[begin:end], true
 }
 
 // digits splits s behind its leading ASCII digits.

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"encoding/hex"
 	"fmt"
 	"slices"
 
@@ -39,10 +40,12 @@ type pipeline struct {
 	ledger     parse.Ledger
 	found      int
 	conditions []int
-	// results are the distinct Results of this command, merged; kept only where keep is set.
+	// seen are the identities of this command's Results, with their status.
+	seen map[identity]parse.Status
+	// results are the Results, merged, in the order in which they were found; kept only where keep is set.
 	keep    bool
-	results map[string]*parse.Result
-	order   []string
+	results []*parse.Result
+	place   map[identity]int
 	// owing is the number of Results that each target was to be asked about.
 	owing map[string]int
 }
@@ -57,8 +60,8 @@ func newPipeline(s *settings, std stdio) (*pipeline, error) {
 		report.diagnostic(parse.Diagnostic{Severity: parse.Warning, Code: slowMetric, File: s.metrics,
 			Message: fmt.Sprintf("the expression of %s holds no text of four letters that every hit has, so every line of every log is tried", name)})
 	}
-	return &pipeline{settings: s, std: std, report: report, reading: reading, results: map[string]*parse.Result{},
-		owing: map[string]int{}, ledger: parse.Ledger{Targets: map[string]parse.Tally{}}}, nil
+	return &pipeline{settings: s, std: std, report: report, reading: reading, seen: map[identity]parse.Status{},
+		place: map[identity]int{}, owing: map[string]int{}, ledger: parse.Ledger{Targets: map[string]parse.Tally{}}}, nil
 }
 
 func (p *pipeline) condition(code int) {
@@ -134,45 +137,58 @@ func (p *pipeline) take(ctx context.Context, results []*parse.Result) error {
 				Message: fmt.Sprintf("the result %s is known from test %s and names %s here; the first one stays", id[:12], c.disagrees, read.TestID)})
 		}
 		p.ledger.Results.Duplicate += len(read.AlsoIn)
-		if before, again := p.results[id]; again {
+		key := identityOf(id)
+		if before, again := p.seen[key]; again {
 			p.ledger.Results.Duplicate++
 			p.tally(before, -1)
-			if before.Status != c.merged.Status {
+			if before != c.merged.Status {
 				p.report.result(c.merged)
 			}
 		} else {
-			p.order = append(p.order, id)
 			p.report.result(c.merged)
 			if c.known != nil {
 				p.ledger.Results.Known++
 			}
 		}
-		p.tally(c.merged, 1)
-		kept := c.merged
-		if !p.keep {
-			kept = &parse.Result{ID: id, Status: kept.Status}
-		}
-		p.results[id] = kept
+		p.note(c.merged)
 	}
 	return nil
 }
 
+// note counts a Result and keeps it, if it is to be kept.
+func (p *pipeline) note(r *parse.Result) {
+	key := identityOf(r.ID)
+	p.seen[key] = r.Status
+	p.tally(r.Status, 1)
+	if !p.keep {
+		return
+	}
+	if i, ok := p.place[key]; ok {
+		p.results[i] = r
+		return
+	}
+	p.place[key] = len(p.results)
+	p.results = append(p.results, r)
+}
+
+// identity is the beginning of a Result's identity, long enough to be unique.
+type identity [16]byte
+
+func identityOf(id string) identity {
+	var key identity
+	if sum, err := hex.DecodeString(id); err == nil {
+		copy(key[:], sum)
+	}
+	return key
+}
+
 // tally counts a Result by its status, or takes the count back.
-func (p *pipeline) tally(r *parse.Result, n int) {
-	if r.Valid() {
+func (p *pipeline) tally(status parse.Status, n int) {
+	if status == parse.Valid {
 		p.ledger.Results.Valid += n
 	} else {
 		p.ledger.Results.Failed += n
 	}
-}
-
-// kept returns the distinct Results in the order in which they were found.
-func (p *pipeline) kept() []*parse.Result {
-	all := make([]*parse.Result, len(p.order))
-	for i, id := range p.order {
-		all[i] = p.results[id]
-	}
-	return all
 }
 
 // finish prints the ledger and returns the command's exit code as an error. Err is what ended the command early.
@@ -214,20 +230,34 @@ const (
 
 // memory is the store of commands that keep none: it knows the Results of this command alone.
 type memory struct {
-	// light keeps only what is needed to merge a status, for commands that need a Result no more once it is printed.
+	// light keeps only what is needed to tell a copy and to merge a status, for commands that need a Result no more once it is printed.
 	light bool
-	known map[string]*parse.Result
+	known map[identity]*parse.Result
+	// first are, of light stores, the first places of valid Results of no known test.
+	first map[identity]firstPlace
+}
+
+// firstPlace is where a Result was found first, as small as can be: the Results of one file share its name.
+type firstPlace struct {
+	file  *string
+	block int
 }
 
 func (m *memory) commit(_ context.Context, results []*parse.Result) ([]commit, error) {
 	if m.known == nil {
-		m.known = map[string]*parse.Result{}
+		m.known, m.first = map[identity]*parse.Result{}, map[identity]firstPlace{}
 	}
 	commits := make([]commit, len(results))
+	var file *string
 	for i, read := range results {
 		c := &commits[i]
 		c.merged = read
-		if old := m.known[read.ID]; old != nil {
+		key := identityOf(read.ID)
+		old := m.known[key]
+		if first, ok := m.first[key]; ok && old == nil {
+			old = &parse.Result{ID: read.ID, Status: parse.Valid, Source: parse.Source{File: *first.file, Block: first.block}}
+		}
+		if old != nil {
 			c.known = &old.Source
 			if !old.TestID.IsZero() && !read.TestID.IsZero() && !old.TestID.SameTest(read.TestID) {
 				c.merged, c.disagrees = old, old.TestID
@@ -235,11 +265,18 @@ func (m *memory) commit(_ context.Context, results []*parse.Result) ([]commit, e
 			}
 			c.merged = parse.Merge(old, read)
 		}
+		if m.light && c.merged.Valid() && c.merged.TestID.IsZero() {
+			if name := c.merged.Source.File; file == nil || *file != name {
+				file = &name
+			}
+			m.first[key] = firstPlace{file, c.merged.Source.Block}
+			continue
+		}
 		kept := *c.merged
 		if m.light {
 			kept.Rows, kept.Metrics, kept.AlsoIn = nil, nil, nil
 		}
-		m.known[read.ID] = &kept
+		m.known[key] = &kept
 	}
 	return commits, nil
 }

@@ -39,7 +39,7 @@ func processCommand(s *settings, std stdio) *cobra.Command {
 					return err
 				}
 				p.export(layouts)
-				p.report.say("stored   %d results in %s", len(p.order), s.database())
+				p.report.say("stored   %d results in %s", len(p.results), s.database())
 				return p.deliver(ctx, db, d)
 			})
 		},
@@ -82,7 +82,7 @@ func (l localStore) commit(ctx context.Context, results []*parse.Result) ([]comm
 // export writes the CSVs of the command's Results. A file that cannot be written is told of and makes the exit code, nothing more.
 func (p *pipeline) export(layouts []export.Layout) {
 	s := p.settings
-	report, err := export.Write(s.outputDir, p.kept(), export.Options{Table: p.reading.Table, Layouts: layouts, IncludeFailed: s.includeFailed,
+	report, err := export.Write(s.outputDir, p.results, export.Options{Table: p.reading.Table, Layouts: layouts, IncludeFailed: s.includeFailed,
 		PerTest: s.perTest})
 	for _, d := range report.Diagnostics {
 		p.report.diagnostic(d)
@@ -150,13 +150,11 @@ func (p *pipeline) readStore(ctx context.Context, path string) error {
 	}
 	err = db.Results(ctx, sqlite.Filter{}, func(r *parse.Result) error {
 		p.ledger.Results.Blocks++
-		p.results[r.ID] = r
-		p.order = append(p.order, r.ID)
 		p.report.result(r)
-		p.tally(r, 1)
+		p.note(r)
 		return nil
 	})
-	if len(p.order) == 0 {
+	if len(p.results) == 0 {
 		p.condition(exitNothing)
 	}
 	if p.ledger.Results.Failed > 0 {

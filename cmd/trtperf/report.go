@@ -83,9 +83,14 @@ func (r *reporter) result(x *parse.Result) {
 			return
 		}
 		r.row[x.ID] = len(r.shown)
-		r.shown = append(r.shown, &light)
+		if r.shown = append(r.shown, &light); len(r.shown) == tableRows {
+			r.results()
+		}
 	}
 }
+
+// tableRows is the most that one table has. More Results are shown in several, since the columns of one are known at its end.
+const tableRows = 1000
 
 type skippedEvent struct {
 	Kind string `json:"kind"`
@@ -228,6 +233,7 @@ func (r *reporter) results() {
 		}
 	}
 	r.shown = nil
+	clear(r.row)
 }
 
 // named shows an index and a name, as far as they are known.

@@ -67,8 +67,8 @@ func (p *pipeline) deliver(ctx context.Context, db *sqlite.DB, d *dispatch) erro
 		return nil
 	}
 	var orders []upload.Order
-	for _, id := range p.order {
-		orders = append(orders, upload.Order{ID: id, Withhold: p.withhold(p.results[id])})
+	for _, r := range p.results {
+		orders = append(orders, upload.Order{ID: r.ID, Withhold: p.withhold(r)})
 	}
 	for _, t := range d.targets {
 		withheld, err := db.Owe(ctx, t.String(), orders)

@@ -58,10 +58,12 @@ func TestGolden(t *testing.T) {
 	}{
 		"five": {row(5, 1, "100ms") + row(6, 1, "2ms") + row(7, 1, "3ms") + row(8, 1, "4ms") + row(9, 1, "1ms"), 5,
 			devicestep.Stats{Mean: 22, Median: 3, Std: 43.617656975128774, P75: 4, P99: 96.16}},
-		"two":       {row(5, 1, "1ms") + row(6, 1, "3ms"), 2, devicestep.Stats{Mean: 2, Median: 2, Std: 1.4142135623730951, P75: 2.5, P99: 2.98}},
-		"one":       {row(5, 1, "1ms"), 1, devicestep.Stats{Mean: 1, Median: 1, P75: 1, P99: 1}},
-		"idle":      {row(5, 1, "7.0ms") + row(6, 0, "7.0ms") + row(7, 1, "500ms") + row(8, 1, "9ms"), 3, devicestep.Stats{Mean: 23.0 / 3, Median: 7, Std: math.Sqrt(4.0 / 3), P75: 8, P99: 8.96}},
-		"real idle": {row(258, 1, "7.326848030090332ms") + row(259, 0, "7.391776084899902ms") + row(260, 1, "1450.61ms") + row(261, 1, "7.31ms"), 3, devicestep.Stats{Mean: (7.326848030090332 + 7.391776084899902 + 7.31) / 3, Median: 7.326848030090332, Std: 0.04317954083597812, P75: 7.359312057495117, P99: 7.390477523803711}},
+		"two": {row(5, 1, "1ms") + row(6, 1, "3ms"), 2, devicestep.Stats{Mean: 2, Median: 2, Std: 1.4142135623730951, P75: 2.5, P99: 2.98}},
+		"one": {row(5, 1, "1ms"), 1, devicestep.Stats{Mean: 1, Median: 1, P75: 1, P99: 1}},
+		"idle": {row(5, 1, "7.0ms") + row(6, 0, "7.0ms") + row(7, 1, "500ms") + row(8, 1, "9ms"), 3,
+			devicestep.Stats{Mean: 23.0 / 3, Median: 7, Std: math.Sqrt(4.0 / 3), P75: 8, P99: 8.96}},
+		"real idle": {row(258, 1, "7.326848030090332ms") + row(259, 0, "7.391776084899902ms") + row(260, 1, "1450.61ms") + row(261, 1, "7.31ms"), 3,
+			devicestep.Stats{Mean: (7.326848030090332 + 7.391776084899902 + 7.31) / 3, Median: 7.326848030090332, Std: 0.04317954083597812, P75: 7.359312057495117, P99: 7.390477523803711}},
 	} {
 		s := read(t, c.log)
 		if s.Rows != c.rows || !nearStats(s.Stats, c.stats) || s.Tokens == nil || *s.Tokens != 256 {
@@ -99,43 +101,46 @@ func TestRules(t *testing.T) {
 		rows int
 		mean float64
 	}{
-		"empty":                          {"", 0, 0},
-		"warm-up":                        {row(4, 1, "9ms") + row(5, 1, "7ms"), 1, 7},
-		"N/A":                            {row(5, 1, "N/A"), 0, 0},
-		"no number":                      {row(5, 1, "nan") + row(6, 1, "-1ms") + row(7, 1, "1e3ms") + row(8, 1, "7,3ms"), 0, 0},
-		"missing ms":                     {row(5, 1, "7.3") + row(6, 1, "7.3 s"), 0, 0},
-		"longer unit":                    {row(5, 1, "7 ms") + row(6, 1, "9msec"), 2, 8},
-		"bare points":                    {row(5, 1, "5.ms") + row(6, 1, ".5ms"), 2, 2.75},
-		"zero counts":                    {row(5, 1, "0.0ms") + row(6, 1, "4ms"), 2, 2},
-		"behind an idle one":             {row(5, 0, "4ms") + row(6, 1, "500ms") + row(7, 1, "6ms"), 2, 5},
-		"behind an idle one, N/A":        {row(5, 0, "N/A") + row(6, 1, "500ms") + row(7, 1, "6ms"), 1, 6},
-		"behind an idle warm-up":         {row(4, 0, "4ms") + row(5, 1, "500ms") + row(6, 1, "6ms"), 1, 6},
-		"behind two idle ones":           {row(5, 0, "4ms") + row(6, 0, "500ms") + row(7, 1, "500ms") + row(8, 1, "8ms"), 2, 6},
-		"behind an N/A":                  {row(5, 0, "4ms") + row(6, 1, "N/A") + row(7, 1, "6ms"), 2, 5},
-		"after a gap":                    {row(5, 0, "4ms") + row(7, 1, "6ms"), 2, 5},
-		"after a restart":                {row(9, 0, "4ms") + row(5, 1, "6ms"), 2, 5},
-		"the same iteration":             {row(5, 0, "4ms") + row(5, 1, "6ms"), 2, 5},
-		"behind an unknown one":          {row(5, 0, "4ms") + old(row(5, 0, "9ms")) + row(6, 1, "5ms"), 3, 6},
-		"of another rank":                {row(5, 0, "4ms") + rank("global_rank = 1", row(6, 1, "6ms")), 2, 5},
-		"of no rank":                     {row(5, 0, "4ms") + rank("rank: x", row(6, 1, "6ms")), 2, 5},
-		"no rank is one":                 {rank("rank: x", row(5, 0, "4ms")) + row(6, 1, "6ms") + rank("y", row(6, 1, "500ms")), 2, 5},
-		"each rank its own":              {row(5, 0, "4ms") + rank("global_rank = 1", row(6, 1, "6ms")) + row(6, 1, "500ms"), 2, 5},
-		"a rank with zeros":              {row(5, 0, "4ms") + rank("global_rank=00", row(6, 1, "500ms")), 1, 4},
-		"leading zeros":                  {strings.Replace(row(5, 0, "4ms"), "iter = 5", "iter = 0005", 1) + row(6, 1, "500ms"), 1, 4},
-		"all zeros":                      {strings.Replace(row(5, 0, "4ms"), "requests = 0", "requests = 000", 1) + row(6, 1, "500ms"), 1, 4},
-		"most frequent tokens":           {row(5, 1, "1ms", "'num_generation_tokens': 512") + row(6, 1, "3ms") + row(7, 1, "5ms"), 2, 4},
-		"as frequent: the larger":        {row(5, 1, "1ms", "'num_generation_tokens': 8") + row(6, 1, "3ms") + row(7, 1, "9ms", "'num_generation_tokens': 64"), 1, 3},
-		"larger as a number":             {row(5, 1, "1ms", "'num_generation_tokens': 9") + row(6, 1, "3ms", "'num_generation_tokens': 10"), 1, 3},
-		"zero tokens":                    {row(5, 1, "1ms", "'num_generation_tokens': 0") + row(6, 1, "3ms", "'num_generation_tokens': 0") + row(7, 1, "5ms"), 2, 2},
-		"tokens with zeros":              {row(5, 1, "1ms", "'num_generation_tokens': 08") + row(6, 1, "3ms", "'num_generation_tokens':8") + row(7, 1, "9ms"), 2, 2},
-		"unknown tokens":                 {row(5, 1, "1ms", noTokens) + row(6, 1, "3ms", "'num_generation_tokens': tensor(256)") + row(7, 1, "5ms"), 1, 5},
-		"only unknown tokens":            {row(5, 1, "1ms", noTokens) + row(6, 1, "3ms", "'num_generation_tokens': tensor(256)"), 2, 2},
-		"glued":                          {strings.TrimSuffix(row(5, 1, "N/A"), "\n") + row(6, 1, "7ms"), 1, 7},
-		"glued, the first's iteration":   {strings.TrimSuffix(row(4, 1, "N/A"), "\n") + row(6, 1, "7ms"), 0, 0},
-		"glued, the first's value":       {strings.TrimSuffix(row(5, 1, "6ms"), "\n") + row(6, 1, "7ms"), 1, 6},
-		"a longer word":                  {strings.Replace(row(2, 1, "7ms"), "iter = 2", "max_iter = 9, iter = 2", 1), 1, 7},
-		"another spelling":               {strings.Replace(row(5, 1, "7ms"), "iter = 5,", "iter = 5 ,", 1) + strings.Replace(row(6, 1, "7ms"), "iter =", "iter:", 1), 0, 0},
-		"fields in another order":        {"'num_generation_tokens': 256}, iter = 5, prev_device_step_time = 7ms, global_rank = 3, num_scheduled_requests = 0\n" + rank("global_rank = 3", row(6, 1, "500ms")), 1, 7},
+		"empty":                   {"", 0, 0},
+		"warm-up":                 {row(4, 1, "9ms") + row(5, 1, "7ms"), 1, 7},
+		"N/A":                     {row(5, 1, "N/A"), 0, 0},
+		"no number":               {row(5, 1, "nan") + row(6, 1, "-1ms") + row(7, 1, "1e3ms") + row(8, 1, "7,3ms"), 0, 0},
+		"missing ms":              {row(5, 1, "7.3") + row(6, 1, "7.3 s"), 0, 0},
+		"longer unit":             {row(5, 1, "7 ms") + row(6, 1, "9msec"), 2, 8},
+		"bare points":             {row(5, 1, "5.ms") + row(6, 1, ".5ms"), 2, 2.75},
+		"zero counts":             {row(5, 1, "0.0ms") + row(6, 1, "4ms"), 2, 2},
+		"behind an idle one":      {row(5, 0, "4ms") + row(6, 1, "500ms") + row(7, 1, "6ms"), 2, 5},
+		"behind an idle one, N/A": {row(5, 0, "N/A") + row(6, 1, "500ms") + row(7, 1, "6ms"), 1, 6},
+		"behind an idle warm-up":  {row(4, 0, "4ms") + row(5, 1, "500ms") + row(6, 1, "6ms"), 1, 6},
+		"behind two idle ones":    {row(5, 0, "4ms") + row(6, 0, "500ms") + row(7, 1, "500ms") + row(8, 1, "8ms"), 2, 6},
+		"behind an N/A":           {row(5, 0, "4ms") + row(6, 1, "N/A") + row(7, 1, "6ms"), 2, 5},
+		"after a gap":             {row(5, 0, "4ms") + row(7, 1, "6ms"), 2, 5},
+		"after a restart":         {row(9, 0, "4ms") + row(5, 1, "6ms"), 2, 5},
+		"the same iteration":      {row(5, 0, "4ms") + row(5, 1, "6ms"), 2, 5},
+		"behind an unknown one":   {row(5, 0, "4ms") + old(row(5, 0, "9ms")) + row(6, 1, "5ms"), 3, 6},
+		"of another rank":         {row(5, 0, "4ms") + rank("global_rank = 1", row(6, 1, "6ms")), 2, 5},
+		"of no rank":              {row(5, 0, "4ms") + rank("rank: x", row(6, 1, "6ms")), 2, 5},
+		"no rank is one":          {rank("rank: x", row(5, 0, "4ms")) + row(6, 1, "6ms") + rank("y", row(6, 1, "500ms")), 2, 5},
+		"each rank its own":       {row(5, 0, "4ms") + rank("global_rank = 1", row(6, 1, "6ms")) + row(6, 1, "500ms"), 2, 5},
+		"a rank with zeros":       {row(5, 0, "4ms") + rank("global_rank=00", row(6, 1, "500ms")), 1, 4},
+		"leading zeros":           {strings.Replace(row(5, 0, "4ms"), "iter = 5", "iter = 0005", 1) + row(6, 1, "500ms"), 1, 4},
+		"all zeros":               {strings.Replace(row(5, 0, "4ms"), "requests = 0", "requests = 000", 1) + row(6, 1, "500ms"), 1, 4},
+		"most frequent tokens":    {row(5, 1, "1ms", "'num_generation_tokens': 512") + row(6, 1, "3ms") + row(7, 1, "5ms"), 2, 4},
+		"as frequent: the larger": {row(5, 1, "1ms", "'num_generation_tokens': 8") + row(6, 1, "3ms") +
+			row(7, 1, "9ms", "'num_generation_tokens': 64"), 1, 3},
+		"larger as a number": {row(5, 1, "1ms", "'num_generation_tokens': 9") + row(6, 1, "3ms", "'num_generation_tokens': 10"), 1, 3},
+		"zero tokens": {row(5, 1, "1ms", "'num_generation_tokens': 0") + row(6, 1, "3ms", "'num_generation_tokens': 0") +
+			row(7, 1, "5ms"), 2, 2},
+		"tokens with zeros":            {row(5, 1, "1ms", "'num_generation_tokens': 08") + row(6, 1, "3ms", "'num_generation_tokens':8") + row(7, 1, "9ms"), 2, 2},
+		"unknown tokens":               {row(5, 1, "1ms", noTokens) + row(6, 1, "3ms", "'num_generation_tokens': tensor(256)") + row(7, 1, "5ms"), 1, 5},
+		"only unknown tokens":          {row(5, 1, "1ms", noTokens) + row(6, 1, "3ms", "'num_generation_tokens': tensor(256)"), 2, 2},
+		"glued":                        {strings.TrimSuffix(row(5, 1, "N/A"), "\n") + row(6, 1, "7ms"), 1, 7},
+		"glued, the first's iteration": {strings.TrimSuffix(row(4, 1, "N/A"), "\n") + row(6, 1, "7ms"), 0, 0},
+		"glued, the first's value":     {strings.TrimSuffix(row(5, 1, "6ms"), "\n") + row(6, 1, "7ms"), 1, 6},
+		"a longer word":                {strings.Replace(row(2, 1, "7ms"), "iter = 2", "max_iter = 9, iter = 2", 1), 1, 7},
+		"another spelling":             {strings.Replace(row(5, 1, "7ms"), "iter = 5,", "iter = 5 ,", 1) + strings.Replace(row(6, 1, "7ms"), "iter =", "iter:", 1), 0, 0},
+		"fields in another order": {"'num_generation_tokens': 256}, iter = 5, prev_device_step_time = 7ms, global_rank = 3, num_scheduled_requests = 0\n" +
+			rank("global_rank = 3", row(6, 1, "500ms")), 1, 7},
 		"the value before the iteration": {"prev_device_step_time = 7ms, iter = 5, num_scheduled_requests = 1\n", 0, 0},
 		"requests before the iteration":  {"num_scheduled_requests = 0, iter = 5, prev_device_step_time = 7ms\n" + rank("", row(6, 1, "9ms", noTokens)), 2, 8},
 		"another line between":           {row(5, 0, "4ms") + "iter = 5, num_scheduled_requests = 3\n" + row(6, 1, "500ms"), 1, 4},
@@ -175,6 +180,7 @@ func TestNotes(t *testing.T) {
 func TestLongLines(t *testing.T) {
 	const mebi = 1 << 20
 	x := func(n int) string { return strings.Repeat("x", n) }
+	const tokens = "'num_generation_tokens': 256"
 	bare := strings.TrimSuffix(row(6, 0, "6ms"), "\n") // the row behind an idle one shows whether it is remembered
 	for name, c := range map[string]struct {
 		line  string
@@ -185,7 +191,7 @@ func TestLongLines(t *testing.T) {
 		"one more":               {bare + x(mebi-len(bare)+1), 1, true},
 		"at the end":             {x(mebi-len(bare)) + bare, 1, false},
 		"cut":                    {x(mebi-len(bare)+1) + bare, 1, true},
-		"cut before the unit":    {x(mebi-strings.Index(bare, "ms, states")) + bare, 0, true},
+		"cut inside the unit":    {tokens + x(mebi-strings.Index(bare, "ms, states")-1-len(tokens)) + bare, 0, true},
 		"cut inside the word":    {x(mebi-strings.Index(bare, "prev")-5) + bare, 1, true},
 		"behind the first MiB":   {x(2*mebi) + bare, 1, true},
 		"before and behind":      {bare + x(mebi) + bare + x(mebi) + bare, 1, true},
@@ -235,13 +241,14 @@ func TestLargeNumbers(t *testing.T) {
 	}
 }
 
-// What stands before an error counts as far as its lines are whole.
+// What stands before an error counts as far as its lines are whole. A decompressor's unexpected end is no end.
 func TestReadError(t *testing.T) {
-	broken := errors.New("broken")
 	half := row(6, 1, "6ms")
-	s, err := devicestep.Read(io.MultiReader(strings.NewReader(row(5, 1, "4ms")+half[:len(half)-1]), iotest.ErrReader(broken)))
-	if !errors.Is(err, broken) || s.Rows != 1 || s.Stats.Mean != 4 {
-		t.Errorf("%+v %v", s, err)
+	for _, broken := range []error{errors.New("broken"), io.ErrUnexpectedEOF} {
+		s, err := devicestep.Read(io.MultiReader(strings.NewReader(row(5, 1, "4ms")+half[:len(half)-1]), iotest.ErrReader(broken)))
+		if !errors.Is(err, broken) || s.Rows != 1 || s.Stats.Mean != 4 {
+			t.Errorf("%+v %v", s, err)
+		}
 	}
 }
 
@@ -249,7 +256,8 @@ func TestReadError(t *testing.T) {
 func random(r *rand.Rand) string {
 	pick := func(words ...string) string { return words[r.IntN(len(words))] }
 	tokens := [][]string{
-		{"'num_generation_tokens': 256", "'num_generation_tokens':8", "'num_generation_tokens': 0", "'num_generation_tokens': tensor(8)", "", "'num_generation_tokens': 08"},
+		{"'num_generation_tokens': 256", "'num_generation_tokens':8", "'num_generation_tokens': 0", "'num_generation_tokens': tensor(8)", "",
+			"'num_generation_tokens': 08"},
 		{"", "'num_generation_tokens': tensor(8)"}, // nobody knows
 		{"'num_generation_tokens': 0", "'num_generation_tokens': 0", "'num_generation_tokens': 8"},
 	}[r.IntN(3)]
@@ -265,7 +273,8 @@ func random(r *rand.Rand) string {
 			*iteration = r.IntN(9)
 		}
 		fields := []string{
-			fmt.Sprintf("%siter%s=%s%s%d%s", pick("", "", "", "max_iter = 9, "), pick(" ", "", "\t"), pick(" ", ""), pick("", "", "00"), *iteration, pick(",", ",", ",", ",", " ,")),
+			fmt.Sprintf("%siter%s=%s%s%d%s", pick("", "", "", "max_iter = 9, "), pick(" ", "", "\t"), pick(" ", ""), pick("", "", "00"),
+				*iteration, pick(",", ",", ",", ",", " ,")),
 			[]string{"global_rank = 0,", "global_rank=1,", pick("", "global_rank = x,")}[who],
 			fmt.Sprintf("num_scheduled_requests %s %d,", pick("=", "=", "=", "=", ":"), r.IntN(3)),
 			"prev_device_step_time = " + pick(fmt.Sprintf("%d.%dms", r.IntN(9), r.IntN(99)), fmt.Sprintf("%dms", r.IntN(9)), fmt.Sprintf("%d.5 msec", r.IntN(9)),

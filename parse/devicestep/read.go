@@ -24,9 +24,13 @@ func Read(in io.Reader) (*Sample, error) {
 		if len(buf) > cap(buf)/2 {
 			buf = append(make([]byte, 0, 2*cap(buf)), buf...) // a long line
 		}
-		n, err := io.ReadFull(in, buf[len(buf):cap(buf)])
-		buf = buf[:len(buf)+n]
-		end := errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
+		var err error
+		for err == nil && len(buf) < cap(buf) {
+			var n int
+			n, err = in.Read(buf[len(buf):cap(buf)])
+			buf = buf[:len(buf)+n]
+		}
+		end := errors.Is(err, io.EOF)
 		buf = append(buf[:0], r.lines(buf, end)...)
 		if end {
 			return r.finish(), nil
@@ -58,7 +62,7 @@ func (r *reader) lines(text []byte, end bool) []byte {
 		text = text[lastLine(text[:at]):]
 		length := firstLine(text)
 		whole := length < len(text) || end
-		if !whole && length <= longest && !r.inside {
+		if !whole && length <= longest {
 			return text
 		}
 		line := text[:length]

@@ -13,33 +13,40 @@ type body struct {
 	end   []byte // the closing tag without its ">"
 	cdata bool
 	ended bool
+	err   error  // that ended it before its closing tag
 	rest  []byte // of a decoded character that did not fit
 }
 
 // pytestEscape is how pytest writes the escape character, which XML cannot hold.
 var pytestEscape = []byte("#x1B")
 
+// Read gives as much as is buffered, since an entity in every line would else make for many small pieces.
 func (b *body) Read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
 	n := copy(p, b.rest)
 	b.rest = b.rest[n:]
-	for n == 0 {
-		if b.ended {
-			return 0, io.EOF
-		}
-		m, err := b.step(p)
+	for n < len(p) && !b.ended && (n == 0 || b.s.in.Buffered() > 0) {
+		m, err := b.step(p[n:])
+		n += m
 		if errors.Is(err, errEnd) {
 			err = io.EOF // the splitter meets the end again and says so
 		}
 		if err != nil {
-			b.ended = true
-			return 0, err
+			b.ended, b.err = true, err
 		}
-		n = m
+		if len(b.rest) > 0 {
+			break
+		}
 	}
-	return n, nil
+	if n > 0 {
+		return n, nil
+	}
+	if b.err != nil {
+		return 0, b.err
+	}
+	return 0, io.EOF
 }
 
 // step decodes some of what is buffered into p, which has room for at least one byte.
@@ -48,13 +55,15 @@ func (b *body) step(p []byte) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	special := "<&#"
+	run := len(head)
+	marks := "&<#"
 	if b.cdata {
-		special = "]#"
+		marks = "]#"
 	}
-	run := bytes.IndexAny(head, special)
-	if run < 0 {
-		run = len(head)
+	for i := range len(marks) {
+		if n := bytes.IndexByte(head[:run], marks[i]); n >= 0 {
+			run = n
+		}
 	}
 	if run > 0 {
 		n := copy(p, head[:run])

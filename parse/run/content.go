@@ -35,8 +35,10 @@ type content struct {
 	// steps are the device step times in a generation worker's log, hits those of the user's own expressions.
 	steps *devicestep.Sample
 	hits  []parse.Row
-	// cases are those of a metric-row CSV.
+	// cases are the first ones of a metric-row CSV; rows reads the others, and done ends the reading of the file.
 	cases []*parse.Result
+	rows  *rows.Scanner
+	done  func() (changed bool)
 	// run is what an archive holds.
 	run *Run
 
@@ -74,7 +76,12 @@ func readFile(ctx context.Context, f located, opt *Options) *content {
 	case err != nil:
 		return &content{err: err}
 	}
-	defer stream.Close()
+	kept := false
+	defer func() {
+		if !kept {
+			stream.Close()
+		}
+	}()
 	if stream.Archive != "" {
 		if f.kind != unknownFile && f.kind != archiveFile {
 			return &content{skip: fmt.Sprintf("a %s archive under the name of another file", stream.Archive)}
@@ -84,6 +91,15 @@ func readFile(ctx context.Context, f located, opt *Options) *content {
 		return c
 	}
 	c := readContent(ctx, f, stream, opt)
+	if c.rows != nil {
+		kept = true
+		c.done = func() bool {
+			changed := stream.Changed()
+			stream.Close()
+			return changed
+		}
+		return c
+	}
 	c.changed = stream.Changed()
 	return c
 }
@@ -200,6 +216,14 @@ func (c *content) readReport(in io.Reader, f located, opt *Options) {
 	}
 }
 
+// rest reads all further cases of a CSV.
+func (c *content) rest() {
+	for all, notes := c.cases, c.notes; c.rows != nil; c.cases, c.notes = all, notes {
+		c.next()
+		all, notes = append(all, c.cases...), append(notes, c.notes...)
+	}
+}
+
 // readFacts reads trtperf-system.BENCHMARK.json, session_properties.csv or gpu_monitoring.csv.
 func (c *content) readFacts(in io.Reader, f located) {
 	text, err := readSmall(in, maxSystemFile)
@@ -240,17 +264,29 @@ func (c *content) readWorker(in io.Reader, f located, opt *Options) {
 	}
 }
 
-// readRows reads the cases of a metric-row CSV.
+// casesAtOnce is the number of cases of a CSV that are held at once.
+const casesAtOnce = 500
+
+// readRows reads the first cases of a metric-row CSV.
 func (c *content) readRows(in io.Reader, opt *Options) {
-	scanner := rows.NewScanner(in, opt.Table)
-	for scanner.Scan() {
-		c.cases = append(c.cases, scanner.Result())
-	}
-	c.notes = append(c.notes, scanner.Diagnostics()...)
-	c.err = scanner.Err()
-	if c.err == nil && len(c.cases) == 0 {
+	c.rows = rows.NewScanner(in, opt.Table)
+	c.next()
+	if c.rows == nil && c.err == nil && len(c.cases) == 0 {
 		c.skip = "a metric-row CSV without a row"
 	}
+}
+
+// next reads further cases in place of those read before. At the file's end rows becomes nil.
+func (c *content) next() {
+	c.cases, c.notes = nil, nil
+	for c.rows.Scan() {
+		if c.cases = append(c.cases, c.rows.Result()); len(c.cases) == casesAtOnce {
+			c.notes = c.rows.Diagnostics()
+			return
+		}
+	}
+	c.notes, c.err = c.rows.Diagnostics(), c.rows.Err()
+	c.rows = nil
 }
 
 // contextReader ends a long reading when its context does.

@@ -106,17 +106,28 @@ type roleWatch struct {
 var roleLine = []byte("Disagg serving type is ")
 
 func (w *roleWatch) Write(p []byte) (int, error) {
+	const whole = 128 // the line's beginning with the role
 	if w.found == "" {
-		text := append(w.tail, p...)
-		if i := bytes.Index(text, roleLine); i >= 0 {
-			word, rest, whole := bytes.Cut(text[i+len(roleLine):], []byte(","))
-			if role, err := parse.ParseRole(string(word)); whole && err == nil && bytes.HasPrefix(rest, []byte(" skipping")) && !role.Measures() {
-				w.found = role
-			}
+		w.look(append(w.tail, p[:min(len(p), whole)]...))
+		w.look(p)
+		rest := p[max(0, len(p)-whole):]
+		if len(rest) < whole {
+			rest = append(w.tail[max(0, len(w.tail)+len(rest)-whole):], rest...)
 		}
-		w.tail = bytes.Clone(text[max(0, len(text)-len(roleLine)-64):])
+		w.tail = append(w.tail[:0], rest...)
 	}
 	return len(p), nil
+}
+
+func (w *roleWatch) look(text []byte) {
+	i := bytes.Index(text, roleLine)
+	if i < 0 || w.found != "" {
+		return
+	}
+	word, rest, whole := bytes.Cut(text[i+len(roleLine):], []byte(","))
+	if role, err := parse.ParseRole(string(word)); whole && err == nil && bytes.HasPrefix(rest, []byte(" skipping")) && !role.Measures() {
+		w.found = role
+	}
 }
 
 // readUnfinished takes the list of tests that pytest had not finished, a node id a line.

@@ -82,7 +82,7 @@ func (r *reader) content(f *located) *content {
 	}
 	r.Diagnostics = append(r.Diagnostics, c.notes...)
 	if c.changed {
-		r.note(parse.Warning, ChangedWhile, f.Path, 0, "the file changed while it was read: read it again when the run has ended")
+		r.note(parse.Warning, ChangedWhile, f.Path, 0, changedMessage)
 	}
 	return c
 }
@@ -119,7 +119,7 @@ func (r *reader) readLog(f *located, only *testCase) {
 		r.Inputs.Read--
 		r.merge(c.run)
 	case len(c.cases) > 0:
-		r.takeCases(f, c.cases)
+		r.takeCases(f, c)
 	case len(c.blocks) == 0 && c.err == nil:
 		r.Found--
 		r.Inputs.Read--
@@ -140,23 +140,40 @@ func (r *reader) counted(c *content) []block {
 	return c.blocks
 }
 
-// takeCases takes the Results of a metric-row CSV.
-func (r *reader) takeCases(f *located, cases []*parse.Result) {
-	r.Blocks += len(cases)
-	known := map[string]*parse.Result{}
-	for _, x := range cases {
+// takeCases takes the Results of a metric-row CSV: those that were read, and then, in further Runs, the others.
+func (r *reader) takeCases(f *located, c *content) {
+	if r.more != nil {
+		c.rest() // another file's cases come later already
+	}
+	r.Blocks += len(c.cases)
+	for _, x := range c.cases {
 		x.Source.File = f.Path
-		if first := known[x.ID]; first != nil {
-			first.AlsoIn = append(first.AlsoIn, x.Source)
-			continue
-		}
-		known[x.ID] = x
-		t := test{id: x.TestID, dir: f.abs}
-		if x.Mode == "" {
-			x.Mode = cmp.Or(x.TestID.Mode(), r.opt.Mode)
-		}
-		r.describe(x, &t)
+		x.Mode = cmp.Or(x.TestID.Mode(), r.opt.Mode)
+		r.describe(x, &test{id: x.TestID, dir: f.abs})
 		r.Results = append(r.Results, x)
+	}
+	for i := range r.Diagnostics {
+		if r.Diagnostics[i].File == "" {
+			r.Diagnostics[i].File = f.Path
+		}
+	}
+	if c.rows == nil {
+		if c.done != nil && c.done() {
+			r.note(parse.Warning, ChangedWhile, f.Path, 0, changedMessage)
+		}
+		return
+	}
+	r.more = func() *Run {
+		next := *r
+		next.Run = &Run{}
+		if c.next(); c.err != nil {
+			next.Inputs.Read-- // it counts as read
+			next.Found--
+			next.unreadable(f.Path, c.err)
+		}
+		next.Diagnostics = append(next.Diagnostics, c.notes...)
+		next.takeCases(f, c)
+		return next.Run
 	}
 }
 
@@ -187,6 +204,8 @@ func (r *reader) skipRest() {
 		}
 	}
 }
+
+const changedMessage = "the file changed while it was read: read it again when the run has ended"
 
 func absolute(path string) string {
 	abs, err := filepath.Abs(path)

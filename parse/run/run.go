@@ -70,6 +70,9 @@ type Run struct {
 	Blocks int
 	// Stray counts the blocks that belong to no Result; a diagnostic tells of each.
 	Stray int
+
+	// more reads on where the run's file holds more than should be held at once; nil at its end.
+	more func() *Run
 }
 
 // FailedTest is a test that failed.
@@ -106,8 +109,14 @@ func Read(ctx context.Context, paths []string, opt Options) iter.Seq[*Run] {
 	return func(yield func(*Run) bool) {
 		defer cancel()
 		for r := range inOrder(ctx, runtime.GOMAXPROCS(0), jobs) {
-			if !yield(r) {
-				return
+			for more := r.more; ; more = r.more {
+				if !yield(r) || ctx.Err() != nil {
+					return
+				}
+				if more == nil {
+					break
+				}
+				r = more()
 			}
 		}
 	}
@@ -126,30 +135,38 @@ func readGroup(ctx context.Context, g *group, opt *Options) *Run {
 	return read(ctx, g, opt)
 }
 
-// inOrder runs jobs on some workers and yields their answers in the order of the jobs. At most a few answers wait.
+// inOrder runs jobs on some workers and yields their answers in the order of the jobs. Only a few answers wait for those before them.
 func inOrder[T any](ctx context.Context, workers int, jobs iter.Seq[func() T]) iter.Seq[T] {
+	type task struct {
+		job    func() T
+		answer chan T
+	}
 	return func(yield func(T) bool) {
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
-		pending := make(chan chan T, 2*workers)
-		slots := make(chan struct{}, workers)
+		const ahead = 16
+		tasks, pending := make(chan task), make(chan chan T, ahead*workers)
+		for range workers {
+			go func() {
+				for t := range tasks {
+					if ctx.Err() == nil {
+						t.answer <- t.job()
+					}
+					close(t.answer)
+				}
+			}()
+		}
 		go func() {
 			defer close(pending)
+			defer close(tasks)
 			for job := range jobs {
-				answer := make(chan T, 1)
+				t := task{job, make(chan T, 1)}
 				select {
-				case pending <- answer:
+				case pending <- t.answer:
 				case <-ctx.Done():
 					return
 				}
-				slots <- struct{}{}
-				go func() {
-					defer func() { <-slots }()
-					if ctx.Err() == nil {
-						answer <- job()
-					}
-					close(answer)
-				}()
+				tasks <- t
 			}
 		}()
 		for answer := range pending {

@@ -157,7 +157,7 @@ func (o *options) csv() {
 	raw, column := "", ""
 	if !o.rows {
 		column = "raw_result,"
-		raw = "\"" + strings.Repeat(`\n[05/22/2025-07:20:22] [TRT-LLM] [I] Starting \"\"TensorRT-LLM\"\" init, worker 3.`, 250) + "\","
+		raw = "\"" + strings.Repeat(`\n[05/22/2025-07:20:22] [TRT-LLM] [I] Starting ""TensorRT-LLM"" init, worker 3.`, 250) + "\","
 	}
 	o.print("network_name,network_hash,sm_clk,mem_clk,gpu_idx,perf_case_name,test_name,original_test_name,%sperf_metric,total_time__sec,"+
 		"start_timestamp,end_timestamp,state,command,threshold,absolute_threshold,metric_type\r\n", column)
