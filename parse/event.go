@@ -34,3 +34,15 @@ type Duplicate struct {
 	ID     string `json:"id"`
 	Source Source `json:"source"`
 }
+
+// Reading is a run as it was read, to be remembered.
+type Reading struct {
+	// Place names the run's files and the settings of the reading.
+	Place string
+	// Beside are further files that the run's Results depend on: its configuration, and where one was looked for.
+	Beside []string
+	// Mark changes when one of the files does: their sizes, times and the hashes of their ends.
+	Mark string
+	// Run is what the run held, packed.
+	Run []byte
+}

@@ -58,6 +58,8 @@ type InputCount struct {
 	Read    int `json:"read"`
 	Skipped int `json:"skipped"`
 	Failed  int `json:"failed"`
+	// Unchanged is how many of these were not read again, since an earlier command with the same store has read them as they are.
+	Unchanged int `json:"unchanged,omitempty"`
 	// OtherShards counts the inputs that other shares of the same reading take.
 	OtherShards int `json:"other_shards,omitempty"`
 }

@@ -24,7 +24,8 @@ type commit struct {
 
 // store keeps Results and knows which it has already.
 type store interface {
-	commit(ctx context.Context, results []*parse.Result) ([]commit, error)
+	// commit also remembers the readings that the Results come from, and others.
+	commit(ctx context.Context, results []*parse.Result, readings []parse.Reading) ([]commit, error)
 }
 
 // pipeline is one command's way from inputs to the ledger.
@@ -46,6 +47,8 @@ type pipeline struct {
 	keep    bool
 	results []*parse.Result
 	place   map[identity]int
+	// readings are those that have not been remembered yet, of runs without Results.
+	readings []parse.Reading
 	// owing is the number of Results that each target was to be asked about.
 	owing map[string]int
 }
@@ -72,6 +75,12 @@ func (p *pipeline) condition(code int) {
 
 // read reads the inputs, commits the Results of each run and tells what it finds.
 func (p *pipeline) read(ctx context.Context, paths []string) error {
+	if !p.settings.quiet {
+		progress := newProgress(ctx, p.std.err, isTerminal(p.std.err), paths)
+		defer progress.stop()
+		p.reading.Bytes, p.report.progress = &progress.bytes, progress
+		defer func() { p.report.progress = nil }()
+	}
 	for r := range runs.Read(ctx, paths, p.reading) {
 		for _, x := range r.Skipped {
 			p.report.skipped(x)
@@ -83,17 +92,28 @@ func (p *pipeline) read(ctx context.Context, paths []string) error {
 			p.failedTest(t)
 		}
 		p.found += r.Found
+		if progress := p.report.progress; progress != nil {
+			progress.files.Add(int64(r.Found))
+			progress.found.Add(int64(len(r.Results)))
+		}
 		p.ledger.Inputs.Read += r.Inputs.Read
 		p.ledger.Inputs.Skipped += r.Inputs.Skipped
 		p.ledger.Inputs.Failed += r.Inputs.Failed
 		p.ledger.Inputs.OtherShards += r.Inputs.OtherShards
+		p.ledger.Inputs.Unchanged += r.Recalled
 		p.ledger.Results.Blocks += r.Blocks
 		p.ledger.Results.Stray += r.Stray
+		if r.Reading != nil {
+			p.readings = append(p.readings, *r.Reading)
+		}
 		if err := p.take(ctx, r.Results); err != nil {
 			return err
 		}
 	}
 	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if _, err := p.store.commit(ctx, nil, p.readings); err != nil {
 		return err
 	}
 	if p.ledger.Inputs.Failed > 0 {
@@ -119,13 +139,16 @@ func (p *pipeline) failedTest(t runs.FailedTest) {
 
 // take commits the Results of a run and counts them.
 func (p *pipeline) take(ctx context.Context, results []*parse.Result) error {
-	if len(results) == 0 {
+	// Readings without Results wait for others: each transaction is written to the disk.
+	const most = 256
+	if len(results) == 0 && len(p.readings) < most {
 		return nil
 	}
-	commits, err := p.store.commit(ctx, results)
+	commits, err := p.store.commit(ctx, results, p.readings)
 	if err != nil {
 		return err
 	}
+	p.readings = nil
 	for i, c := range commits {
 		read := results[i]
 		id := c.merged.ID
@@ -243,7 +266,7 @@ type firstPlace struct {
 	block int
 }
 
-func (m *memory) commit(_ context.Context, results []*parse.Result) ([]commit, error) {
+func (m *memory) commit(_ context.Context, results []*parse.Result, _ []parse.Reading) ([]commit, error) {
 	if m.known == nil {
 		m.known, m.first = map[identity]*parse.Result{}, map[identity]firstPlace{}
 	}

@@ -17,8 +17,9 @@ func processCommand(s *settings, std stdio) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "process PATH…",
 		Short: "Read results, write CSVs, commit to the local store and deliver to every --to",
-		Long: "Read run directories, benchmark logs and results.xml files; write the CSVs; commit every result to the local\n" +
-			"store; deliver from there to every --to. What cannot be done is named, the rest is done, and the exit code says it.",
+		Long: "Read run directories, benchmark logs, results.xml files, metric-row CSVs and archives of these; write the CSVs;\n" +
+			"commit every result to the local store; deliver from there to every --to. What cannot be done is named, the rest\n" +
+			"is done, and the exit code says it. Inputs that the local store knows and that have not changed are not read again.",
 		Args: needPaths,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			p, err := newPipeline(s, std)
@@ -48,6 +49,7 @@ func processCommand(s *settings, std stdio) *cobra.Command {
 	s.addOutput(c.Flags())
 	s.addFailed(c.Flags())
 	s.addStore(c.Flags())
+	s.addReread(c.Flags())
 	s.addTargets(c.Flags())
 	return c
 }
@@ -59,6 +61,9 @@ func (p *pipeline) withStore(ctx context.Context, f func(context.Context, *sqlit
 		return p.finish(ctx, &codeError{exitUsage, err})
 	}
 	p.store = localStore{db}
+	if !p.settings.reread {
+		p.reading.Memory, p.reading.Version = db, version
+	}
 	err = f(ctx, db)
 	return p.finish(ctx, errors.Join(err, db.Close()))
 }
@@ -66,8 +71,11 @@ func (p *pipeline) withStore(ctx context.Context, f func(context.Context, *sqlit
 // localStore is the pipeline's store in an SQLite file.
 type localStore struct{ db *sqlite.DB }
 
-func (l localStore) commit(ctx context.Context, results []*parse.Result) ([]commit, error) {
-	committed, err := l.db.Commit(ctx, results)
+func (l localStore) commit(ctx context.Context, results []*parse.Result, readings []parse.Reading) ([]commit, error) {
+	if len(results)+len(readings) == 0 {
+		return nil, nil
+	}
+	committed, err := l.db.Commit(ctx, results, readings...)
 	if err != nil {
 		// A store that cannot be written, as on a full disk: the remedy is another place.
 		return nil, &codeError{exitUsage, fmt.Errorf("%w: make room, or choose another file with --db, and run again", err)}

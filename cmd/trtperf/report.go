@@ -26,6 +26,8 @@ type reporter struct {
 	// row is the place in shown of each identity.
 	row map[string]int
 	err error
+	// progress is shown while inputs are read; nil otherwise.
+	progress *progress
 }
 
 func newReporter(s *settings, std stdio) *reporter {
@@ -62,6 +64,9 @@ func (r *reporter) warn(format string, args ...any) {
 }
 
 func (r *reporter) print(text string) {
+	if r.progress != nil {
+		r.progress.clear()
+	}
 	if _, err := io.WriteString(r.text, text); err != nil && r.err == nil {
 		r.err = err
 	}
@@ -182,6 +187,9 @@ func (r *reporter) ledger(l *parse.Ledger, readsInputs bool) {
 		shards := ""
 		if n := l.Inputs.OtherShards; n > 0 {
 			shards = fmt.Sprintf("; %d left to other shards", n)
+		}
+		if n := l.Inputs.Unchanged; n > 0 {
+			shards = fmt.Sprintf("; %d of them unchanged since they were read before%s", n, shards)
 		}
 		r.say("inputs   %d read, %d skipped, %d failed%s", l.Inputs.Read, l.Inputs.Skipped, l.Inputs.Failed, shards)
 		r.say("results  %d valid, %d failed, %d copies; %d failed tests", l.Results.Valid, l.Results.Failed, l.Results.Duplicate, l.Tests.Failed)

@@ -54,6 +54,7 @@ type settings struct {
 	includeFailed bool
 
 	db        string
+	reread    bool
 	to        []string
 	uploadAll bool
 	caFile    string
@@ -208,6 +209,10 @@ func (s *settings) addOutputDir(f *pflag.FlagSet) {
 
 func (s *settings) addFailed(f *pflag.FlagSet) {
 	f.BoolVar(&s.includeFailed, "include-failed", false, "failed results also in metric-rows and to targets, there as not valid")
+}
+
+func (s *settings) addReread(f *pflag.FlagSet) {
+	f.BoolVar(&s.reread, "reread", false, "read inputs again that an earlier command with the same store has read and that have not changed")
 }
 
 func (s *settings) addStore(f *pflag.FlagSet) {

@@ -189,6 +189,7 @@ func uploadCommand(s *settings, std stdio) *cobra.Command {
 	s.addReading(c.Flags())
 	s.addFailed(c.Flags())
 	s.addStore(c.Flags())
+	s.addReread(c.Flags())
 	s.addTargets(c.Flags())
 	s.addOutputDir(c.Flags())
 	c.Flags().BoolVar(&resume, "resume", false, "deliver what is owed from earlier commands")

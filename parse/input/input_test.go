@@ -6,10 +6,10 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 
-	"github.com/trtperf/trtperf/parse/archive"
 	"github.com/trtperf/trtperf/parse/input"
 )
 
@@ -27,13 +27,18 @@ func write(t *testing.T, path, text string) string {
 func TestOpen(t *testing.T) {
 	dir := t.TempDir()
 	path := write(t, filepath.Join(dir, "x.log"), "text")
-	s, err := input.Open(input.File{Path: path, Root: dir}, nil, archive.Limits{})
+	var read atomic.Int64
+	var opener input.Opener
+	s, err := input.Opener{Bytes: &read}.Open(input.File{Path: path, Root: dir})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer s.Close()
 	if text, _ := io.ReadAll(s); string(text) != "text" || s.Changed() {
 		t.Errorf("read %q, changed %v", text, s.Changed())
+	}
+	if read.Load() != 4 {
+		t.Errorf("%d bytes counted", read.Load())
 	}
 	write(t, path, "longer text")
 	if !s.Changed() {
@@ -44,11 +49,11 @@ func TestOpen(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, path := range []string{fifo, dir} {
-		if _, err := input.Open(input.File{Path: path, Root: "x"}, nil, archive.Limits{}); !errors.Is(err, input.ErrNotRegular) {
+		if _, err := opener.Open(input.File{Path: path, Root: "x"}); !errors.Is(err, input.ErrNotRegular) {
 			t.Errorf("%s: %v", path, err)
 		}
 	}
-	in, err := input.Open(input.File{Path: input.Stdin, Root: input.Stdin}, strings.NewReader("piped"), archive.Limits{})
+	in, err := input.Opener{Stdin: strings.NewReader("piped")}.Open(input.File{Path: input.Stdin, Root: input.Stdin})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"sync"
+	"sync/atomic"
 
 	"github.com/trtperf/trtperf/parse/archive"
 )
@@ -28,12 +29,21 @@ type Stream struct {
 // peekers are the buffers through which files are looked into before they are read.
 var peekers = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, SniffLen) }}
 
+// Opener opens files.
+type Opener struct {
+	// Stdin is read for the path "-".
+	Stdin  io.Reader
+	Limits archive.Limits
+	// Bytes counts what is read of the files, as they lie on the disk; nil counts nothing.
+	Bytes *atomic.Int64
+}
+
 // Open opens a file for reading. A pipe or a device that was found in a directory is refused with [ErrNotRegular], since it could
 // block for ever; one that was given is read.
-func Open(f File, stdin io.Reader, limits archive.Limits) (*Stream, error) {
+func (o Opener) Open(f File) (*Stream, error) {
 	if f.Path == Stdin {
 		s := &Stream{}
-		return s, s.unpack(stdin, limits)
+		return s, s.unpack(o.counted(o.Stdin), o.Limits)
 	}
 	// Opening a pipe would wait for its other end, so a found file is looked at first.
 	if !f.Given() {
@@ -54,10 +64,29 @@ func Open(f File, stdin io.Reader, limits archive.Limits) (*Stream, error) {
 	if s.start.IsDir() {
 		return nil, errors.Join(fmt.Errorf("%s: %w", f.Path, ErrNotRegular), s.Close())
 	}
-	if err := s.unpack(file, limits); err != nil {
+	if err := s.unpack(o.counted(file), o.Limits); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
+}
+
+// counted returns a reader that counts.
+func (o Opener) counted(r io.Reader) io.Reader {
+	if o.Bytes == nil {
+		return r
+	}
+	return counter{r, o.Bytes}
+}
+
+type counter struct {
+	io.Reader
+	n *atomic.Int64
+}
+
+func (c counter) Read(p []byte) (int, error) {
+	n, err := c.Reader.Read(p)
+	c.n.Add(int64(n))
+	return n, err
 }
 
 // unpack peels the layers of compression off a file.

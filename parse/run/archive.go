@@ -70,7 +70,9 @@ func readArchive(ctx context.Context, f located, raw io.Reader, opt *Options) *R
 	for _, g := range groupFiles(members) {
 		g.configs = configs
 		if ctx.Err() == nil {
-			whole.merge(read(ctx, g, opt))
+			r := newReader(ctx, g, opt)
+			r.read()
+			whole.merge(r.Run)
 		}
 	}
 	whole.setMembers(f.Path)

@@ -69,7 +69,7 @@ const (
 
 // readFile opens a file and reads what it holds.
 func readFile(ctx context.Context, f located, opt *Options) *content {
-	stream, err := input.Open(f.File, opt.Stdin, opt.Limits)
+	stream, err := input.Opener{Stdin: opt.Stdin, Limits: opt.Limits, Bytes: opt.Bytes}.Open(f.File)
 	switch {
 	case errors.Is(err, input.ErrNotRegular):
 		return &content{skip: input.ErrNotRegular.Error()}

@@ -26,16 +26,23 @@ type reader struct {
 	configs map[string]bool
 	// unknown are the files and labels for which a diagnostic says that the metric table lacks them.
 	unknown map[string]bool
+	// beside are the paths outside the group on which its Results depend.
+	beside []string
 }
 
-func read(ctx context.Context, g *group, opt *Options) *Run {
-	r := &reader{Run: &Run{}, ctx: ctx, opt: opt, group: g, unfinished: map[string]string{}, configs: map[string]bool{},
+func newReader(ctx context.Context, g *group, opt *Options) *reader {
+	return &reader{Run: &Run{}, ctx: ctx, opt: opt, group: g, unfinished: map[string]string{}, configs: map[string]bool{},
 		unknown: map[string]bool{}}
+}
+
+// read reads the group.
+func (r *reader) read() {
+	g, opt := r.group, r.opt
 	if !opt.Filter.recent(g) {
 		for f := range g.all() {
 			r.skip(f.Path, f.role, "left out: nothing of its run was changed since "+opt.Filter.Since.Format(time.RFC3339))
 		}
-		return r.Run
+		return
 	}
 	g.drop(func(f *located) bool {
 		if f.excluded != "" {
@@ -68,7 +75,6 @@ func read(ctx context.Context, g *group, opt *Options) *Run {
 	r.readCases()
 	r.readJobLogs(alone)
 	r.skipRest()
-	return r.Run
 }
 
 // content returns what a file holds. The notes on it are taken over; everything else is the caller's to count.

@@ -25,6 +25,7 @@ import (
 	"io"
 	"iter"
 	"runtime"
+	"sync/atomic"
 	"time"
 
 	"github.com/trtperf/trtperf/parse"
@@ -51,8 +52,15 @@ type Options struct {
 	Filter Filter
 	// Limits bound what compressed files and archives may unpack to.
 	Limits archive.Limits
+	// Bytes counts what is read of the files, as they lie on the disk; it may be nil.
+	Bytes *atomic.Int64
+	// Memory remembers what was read before; nil reads everything. Version is the reader's own version: what another one has read is
+	// not recalled.
+	Memory  Memory
+	Version string
 
-	exprs *benchlog.Expressions // the table's
+	settings string                // hash of these
+	exprs    *benchlog.Expressions // the table's
 }
 
 // Run is what was found in one run.
@@ -70,6 +78,10 @@ type Run struct {
 	Blocks int
 	// Stray counts the blocks that belong to no Result; a diagnostic tells of each.
 	Stray int
+	// Recalled is how many of the inputs were not read again, since they have not changed; Reading is what is to be remembered of
+	// them, or nil.
+	Recalled int
+	Reading  *parse.Reading
 
 	// more reads on where the run's file holds more than should be held at once; nil at its end.
 	more func() *Run
@@ -88,6 +100,9 @@ type FailedTest struct {
 func Read(ctx context.Context, paths []string, opt Options) iter.Seq[*Run] {
 	ctx, cancel := context.WithCancel(ctx)
 	opt.exprs = benchlog.Compile(opt.Table)
+	if opt.Memory != nil {
+		opt.settings = settingsOf(&opt)
+	}
 	jobs := func(yield func(func() *Run) bool) {
 		w := walker{ctx: ctx, opt: &opt, problem: func(path string, err error) {
 			yield(func() *Run {
@@ -132,7 +147,14 @@ func readGroup(ctx context.Context, g *group, opt *Options) *Run {
 		}
 		return left
 	}
-	return read(ctx, g, opt)
+	known, place, mark := recalled(ctx, g, opt)
+	if known != nil {
+		return known
+	}
+	r := newReader(ctx, g, opt)
+	r.read()
+	remember(g, r.Run, place, mark, r.beside)
+	return r.Run
 }
 
 // inOrder runs jobs on some workers and yields their answers in the order of the jobs. Only a few answers wait for those before them.

@@ -178,6 +178,7 @@ func (r *reader) plan(t *test) {
 // archive is searched, unless --config-dir names another place.
 func (r *reader) findConfig(dirs []string, id parse.TestID) (path string, text []byte, err error) {
 	if r.group.configs == nil || r.opt.ConfigDir != "" {
+		r.lookedFor(dirs, config.Candidates(id))
 		if path, ok := config.Find(dirs, id); ok {
 			file, err := os.Open(path)
 			if err != nil {

@@ -29,8 +29,9 @@ type Committed struct {
 	Disagrees parse.TestID
 }
 
-// Commit adds Results, in one transaction, and merges them with what is known. Nothing of it is in the file if it fails.
-func (db *DB) Commit(ctx context.Context, results []*parse.Result) ([]Committed, error) {
+// Commit adds Results, in one transaction, and merges them with what is known. The readings that they come from are remembered with
+// them. Nothing of it is in the file if it fails.
+func (db *DB) Commit(ctx context.Context, results []*parse.Result, readings ...parse.Reading) ([]Committed, error) {
 	all := make([]Committed, len(results))
 	err := db.write(ctx, func(tx *sql.Tx) error {
 		for i, r := range results {
@@ -40,7 +41,7 @@ func (db *DB) Commit(ctx context.Context, results []*parse.Result) ([]Committed,
 			}
 			all[i] = c
 		}
-		return nil
+		return remember(ctx, tx, readings)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("local store %s: nothing of this run was stored: %w", db.path, err)

@@ -5,7 +5,8 @@
 //
 // "results" has a row for each identity, with the columns that people filter by and the whole Result as JSON, in the form of its
 // event. "metrics" has its numbers, NULL nowhere, since a metric that was not measured has no row. "sources" has every place that
-// a Result was read from. "outbox" has, for each target and Result, what became of the delivery.
+// a Result was read from. "outbox" has, for each target and Result, what became of the delivery. "readings" has what runs held when they were
+// read, so that unchanged ones need not be read again.
 //
 // # Safety
 //
@@ -28,9 +29,10 @@ import (
 )
 
 // schemaVersion is the version of the tables, which the file keeps as its user_version.
-const schemaVersion = 1
+var schemaVersion = len(migrations)
 
-const schema = `
+// migrations make the tables of each version out of those of the one before.
+var migrations = []string{`
 CREATE TABLE results (
   id          TEXT PRIMARY KEY,           -- the identity, 64 hex digits
   test_id     TEXT NOT NULL,              -- '' where no test is known
@@ -71,7 +73,14 @@ CREATE TABLE outbox (
   PRIMARY KEY (target, result)
 ) WITHOUT ROWID;
 CREATE INDEX outbox_state ON outbox (target, state);
-`
+`, `
+CREATE TABLE readings (
+  place  TEXT PRIMARY KEY,                -- a run's files and the settings with which they were read
+  beside TEXT NOT NULL,                   -- JSON list of further files on which its results depend
+  mark   TEXT NOT NULL,                   -- changes when one of the files does
+  run    BLOB NOT NULL                    -- what the run held: JSON, zstd
+) WITHOUT ROWID;
+`}
 
 // DB is an open store.
 type DB struct {
@@ -132,8 +141,10 @@ func (db *DB) migrate(ctx context.Context) error {
 		case version == 0 && tables > 0:
 			return errors.New("an SQLite file of another program")
 		}
-		if _, err := tx.ExecContext(ctx, schema); err != nil {
-			return err
+		for _, step := range migrations[version:] {
+			if _, err := tx.ExecContext(ctx, step); err != nil {
+				return err
+			}
 		}
 		_, err := tx.ExecContext(ctx, fmt.Sprintf("PRAGMA user_version = %d", schemaVersion))
 		return err
