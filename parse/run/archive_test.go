@@ -272,6 +272,32 @@ func TestFilters(t *testing.T) {
 	}
 }
 
+// However paths are given, each file is read once.
+func TestPathsOverlap(t *testing.T) {
+	dir := t.TempDir()
+	a, b := write(t, filepath.Join(dir, "a", "x.log"), block(1)), write(t, filepath.Join(dir, "a", "b", "y.log"), block(2))
+	write(t, filepath.Join(dir, "c", "z.log"), block(3))
+	if err := os.Symlink(dir, filepath.Join(dir, "c", "loop")); err != nil {
+		t.Fatal(err)
+	}
+	for _, paths := range [][]string{{dir}, {dir, dir}, {dir, filepath.Join(dir, "a")}, {filepath.Join(dir, "a", "b"), dir, filepath.Join(dir, "c")},
+		{b, dir}, {dir, a, b}, {filepath.Join(dir, "a") + "/", filepath.Join(dir, "c"), b}, {a, b, filepath.Join(dir, "c", "z.log"), a, filepath.Join(dir, "c", "loop")}} {
+		got := readAll(t, run.Options{}, paths...)
+		ids := map[string]bool{}
+		for _, r := range got.Results {
+			ids[r.ID] = true
+		}
+		// The link is followed only where it is given itself; then the files are found behind it too.
+		want := 3
+		if len(paths) == 5 {
+			want = 6
+		}
+		if len(ids) != 3 || len(got.Results) != want {
+			t.Errorf("%q: %d results of %d, want %d", paths, len(ids), len(got.Results), want)
+		}
+	}
+}
+
 // What a hostile tree holds is told of, and the rest is read.
 func TestHostile(t *testing.T) {
 	good := block(1)

@@ -26,32 +26,41 @@ type walker struct {
 // walk goes through the given paths. Links to files are followed, links to directories are not, so that no loop can occur. Every file
 // comes once, however often it is given.
 func (w *walker) walk(paths []string) {
-	dirs, allDirs := map[string]bool{}, true
+	isDir, binds := map[string]bool{}, false
 	for _, path := range paths {
-		info, err := os.Stat(path)
-		if path == input.Stdin || err != nil || !info.IsDir() {
-			allDirs = false
-			continue
+		if info, err := os.Stat(path); path != input.Stdin && err == nil && info.IsDir() {
+			isDir[absolute(path)] = true
+		} else {
+			// Such a file may belong to all the others that are given.
+			binds = binds || placeOf(unpacked(filepath.Base(path))).mayBind()
 		}
-		dirs[absolute(path)] = true
 	}
-	if !allDirs {
-		// Among files that were given a results.xml may belong to all the others.
+	// inside reports whether a path lies in a directory that is given.
+	inside := func(abs string) bool {
+		for up := range ancestors(filepath.Dir(abs)) {
+			if up != abs && isDir[up] {
+				return true
+			}
+		}
+		return false
+	}
+	var files []string
+	for _, path := range paths {
+		if abs := absolute(path); !isDir[abs] {
+			files = append(files, path)
+			binds = binds || inside(abs)
+		}
+	}
+	if binds {
 		w.together(paths)
 		return
 	}
+	w.together(files)
+	done := map[string]bool{}
 	for _, path := range paths {
-		dir := absolute(path)
-		if !dirs[dir] {
-			continue // the same once more
-		}
-		inside := false
-		for up := range ancestors(filepath.Dir(dir)) {
-			inside = inside || up != dir && dirs[up]
-		}
-		if !inside {
-			w.dir(filepath.Clean(path), path, dir)
-			dirs[dir] = false
+		if abs := absolute(path); isDir[abs] && !done[abs] && !inside(abs) {
+			w.dir(filepath.Clean(path), path, abs)
+			done[abs] = true
 		}
 	}
 }
