@@ -27,8 +27,8 @@ const notStreaming = -1000
 // -1000.00 (and an ITL and a TPOT that mean nothing), and with one output token per request TPOT and ITL of 0.00.
 func (t *Table) Measure(r *Result, behind []Row) []Diagnostic {
 	var found []Diagnostic
-	r.Metrics = map[string]Value{}
-	labels := map[string]string{} // of the metrics
+	r.Metrics = make(map[string]Value, len(r.Rows))
+	taken := make([]*Row, len(t.rows)) // that the metrics come from
 	take := func(row *Row, place Place) {
 		m := t.ByLabel(row.Label)
 		if m == nil || m.Place != place {
@@ -49,11 +49,13 @@ func (t *Table) Measure(r *Result, behind []Row) []Diagnostic {
 				Message: fmt.Sprintf("%s: %s %s", row.Label, shown(row.Text), why)})
 			return
 		}
-		first, taken := r.Metrics[m.Name]
-		if !taken {
+		if _, ok := r.Metrics[m.Name]; !ok {
 			r.Metrics[m.Name] = Value{Value: value, Text: row.Text, Unit: m.Unit, Line: row.Line}
-			labels[m.Name] = row.Label
-		} else if first.Value != value && labels[m.Name] == row.Label {
+			if i, ok := t.byName[m.Name]; ok {
+				taken[i] = row
+			}
+		} else if i, ok := t.byName[m.Name]; ok && taken[i].Label == row.Label && r.Metrics[m.Name].Value != value {
+			first := taken[i]
 			found = append(found, Diagnostic{Severity: Warning, Code: Repeated, Line: row.Line,
 				Message: fmt.Sprintf("%s: %s here and %s in line %d, in one block: the lines of several clients may be mixed", row.Label, row.Text,
 					first.Text, first.Line)})

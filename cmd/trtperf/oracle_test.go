@@ -15,6 +15,9 @@ import (
 	"github.com/trtperf/trtperf/parse"
 )
 
+// notStreamed is the TTFT of a client that does not stream. Its TPOT and ITL mean nothing either.
+const notStreamed = -1000
+
 // plain are the values that TensorRT-LLM's expressions read as trtperf does. They cut others off where they are not.
 var plain = regexp.MustCompile(`^-?\d+(?:\.\d+)?$`)
 
@@ -103,10 +106,11 @@ func compareUpstream(t *testing.T, file string, theirs map[string]float64, raise
 	t.Helper()
 	printed := map[string]string{} // by metric, the first row's text
 	label := map[string]string{}
+	cut := map[string]bool{}
 	oddities := 0
 	for _, row := range ours.Rows {
 		if _, ok := printed[row.Metric]; !ok {
-			printed[row.Metric], label[row.Metric] = row.Text, row.Label
+			printed[row.Metric], label[row.Metric], cut[row.Metric] = row.Text, row.Label, row.Cut
 		}
 		if !plain.MatchString(row.Text) || row.Cut {
 			oddities++
@@ -120,7 +124,9 @@ func compareUpstream(t *testing.T, file string, theirs map[string]float64, raise
 			agree++
 		case printed[name] != "" && !plain.MatchString(printed[name]):
 			// A value that their expression cuts off.
-		case want == -1000 || want == 0:
+		case cut[name], !ok && strings.Contains(name, "device_step") && endsOpen(t, file):
+			// The log ends in the value.
+		case theirs["mean_ttft"] == notStreamed && !strings.HasSuffix(name, "throughput") && !strings.HasSuffix(name, "e2el"), want == 0:
 			// "Not measured", which is no metric for us.
 		default:
 			t.Errorf("%s: %s is %v for them, %v for us (printed %q)", file, name, want, got.Value, printed[name])
@@ -144,4 +150,14 @@ func compareUpstream(t *testing.T, file string, theirs map[string]float64, raise
 		}
 	}
 	return agree
+}
+
+// endsOpen reports whether a file's last line has no end.
+func endsOpen(t *testing.T, file string) bool {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return !bytes.HasSuffix(text, []byte{'\n'})
 }

@@ -22,6 +22,7 @@ type Scanner struct {
 	lines *lines
 	// tasks are those of the job by their labels; without labels there is one.
 	tasks map[string]*task
+	all   []*task   // the same
 	order []*opened // blocks that have not been given out, in the order of their headers
 	block *Block
 	done  bool
@@ -107,7 +108,7 @@ func (s *Scanner) Scan() bool {
 
 // growing reports whether a block takes rows.
 func (s *Scanner) growing() bool {
-	for _, t := range s.tasks {
+	for _, t := range s.all {
 		if t.block != nil && !t.block.closed || t.details != nil || t.title.part != 0 {
 			return true
 		}
@@ -238,6 +239,7 @@ func (s *Scanner) task(label string) *task {
 	if t == nil {
 		t = &task{}
 		s.tasks[label] = t
+		s.all = append(s.all, t)
 	}
 	return t
 }
@@ -356,8 +358,6 @@ func (o *opened) take(line []byte, number int, last bool) bool {
 	return true
 }
 
-var promptsAsked = regexp.MustCompile(`(?:^|[^\w-])(?:--)?num[_-]prompts?(?:=| +)["']?(\d{1,18})(?:[^\w.]|$)`)
-
 // match tries the user's own expressions on a line.
 func (s *Scanner) match(t *task, line []byte, number int, inBlock bool) {
 	for _, e := range s.own.exprs {
@@ -412,23 +412,48 @@ func (s *Scanner) outside(t *task, line []byte, number int, last bool) {
 	}
 }
 
-// lastAsked returns the last number of prompts that a line asks for with a word: the nearest to the block. Lines can be long, so the
-// expression sees no more than the word's surroundings.
+// lastAsked returns the last number of prompts that a line asks for with a word: the nearest to the block.
 func lastAsked(line []byte, word string) (int64, bool) {
-	const before, behind = 3, 40
 	for end := len(line); ; {
 		i := bytes.LastIndex(line[:end], []byte(word))
 		if i < 0 {
 			return 0, false
 		}
-		window := line[max(0, i-before):min(len(line), i+len(word)+behind)]
-		if m := promptsAsked.FindSubmatch(window); m != nil {
-			if n, err := strconv.ParseInt(string(m[1]), 10, 64); err == nil {
-				return n, true
-			}
+		if n, ok := askedAt(line, i, len(word)); ok {
+			return n, true
 		}
 		end = i
 	}
+}
+
+// askedAt reads "num_prompts=80", "--num-prompts 80" or "num_prompt='80'" whose word stands at a place. It is no part of a longer name or
+// number.
+func askedAt(line []byte, at, length int) (int64, bool) {
+	before := bytes.TrimSuffix(line[:at], []byte("--"))
+	if n := len(before); n > 0 && (isWord(before[n-1]) || before[n-1] == '-') {
+		return 0, false
+	}
+	rest := bytes.TrimPrefix(line[at+length:], []byte("s"))
+	if value, ok := bytes.CutPrefix(rest, []byte("=")); ok {
+		rest = value
+	} else if value := bytes.TrimLeft(rest, " "); len(value) < len(rest) {
+		rest = value
+	} else {
+		return 0, false
+	}
+	if len(rest) > 0 && (rest[0] == '"' || rest[0] == '\'') {
+		rest = rest[1:]
+	}
+	n := digits(rest)
+	if len(rest) > n && (isWord(rest[n]) || rest[n] == '.') {
+		return 0, false
+	}
+	number, err := strconv.ParseInt(string(rest[:n]), 10, 64)
+	return number, err == nil
+}
+
+func isWord(c byte) bool {
+	return c == '_' || c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
 }
 
 // shorten makes a line fit into a message.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/trtperf/trtperf/parse"
 	"github.com/trtperf/trtperf/parse/config"
+	"github.com/trtperf/trtperf/parse/custom"
 )
 
 // kind says what a file of a run is, judged by its name alone.
@@ -106,12 +107,13 @@ var layout = compile([]rule{
 type compiledRule struct {
 	rule
 	pattern *regexp.Regexp
+	literal string // in every name that the rule fits
 }
 
 func compile(rules []rule) []compiledRule {
 	out := make([]compiledRule, len(rules))
 	for i, r := range rules {
-		out[i] = compiledRule{r, regexp.MustCompile(`^(?:` + r.name + `)$`)}
+		out[i] = compiledRule{r, regexp.MustCompile(`^(?:` + r.name + `)$`), custom.Literal(r.name)}
 	}
 	return out
 }
@@ -119,6 +121,10 @@ func compile(rules []rule) []compiledRule {
 // placeOf looks a file's base name up in the layout table.
 func placeOf(base string) place {
 	for _, r := range layout {
+		// Most names fit no rule, and the expressions are slow.
+		if !strings.Contains(base, r.literal) {
+			continue
+		}
 		m := r.pattern.FindStringSubmatch(base)
 		if m == nil {
 			continue

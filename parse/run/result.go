@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"path"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -90,7 +89,9 @@ func (r *reader) label(result *parse.Result, t *test, b block, planned *plannedC
 		result.Labels = planned.server.Labels
 		result.Labels.Command = planned.client.Command
 	}
-	r.reported(result, b.Details)
+	if len(b.Details) > 0 {
+		reported(result, b.Details)
+	}
 	l, c := &result.Labels, &result.Client
 	option := func(name string) string { v, _ := b.Namespace.Get(name); return v }
 	model := option("model")
@@ -128,14 +129,15 @@ var precisions = map[string]bool{
 	"float32": true, "int8": true, "int4": true, "w4a8": true, "w4a16": true, "w8a8": true, "w8a16": true,
 }
 
-var tokenBreak = regexp.MustCompile(`[-_/.:,]`)
+// tokenBreak are the characters between tokens.
+const tokenBreak = "-_/.:,"
 
 // precisionOf returns the one precision that the texts name as a whole token, else the empty text.
 func precisionOf(texts ...string) string {
 	found := ""
 	for _, text := range texts {
-		for _, token := range tokenBreak.Split(strings.ToLower(text), -1) {
-			if precisions[token] && token != found {
+		for token := range strings.FieldsFuncSeq(text, func(c rune) bool { return strings.ContainsRune(tokenBreak, c) }) {
+			if token = strings.ToLower(token); precisions[token] && token != found {
 				if found != "" {
 					return "" // two words, and nothing says which is the weights' type
 				}

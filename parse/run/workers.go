@@ -101,7 +101,7 @@ func (r *reader) serverHits(t *test, result *parse.Result) []parse.Diagnostic {
 }
 
 // reported fills in what trtllm-bench says of itself before its figures.
-func (r *reader) reported(result *parse.Result, details []parse.Row) {
+func reported(result *parse.Result, details []parse.Row) {
 	said := map[string]string{}
 	for _, row := range details {
 		if row.Text != "None" {

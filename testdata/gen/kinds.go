@@ -81,6 +81,14 @@ func (o *options) clientLog(n int) (text string, variants []string) {
 		at := r.IntN(len(rows))
 		rows[at] = "Benchmarking: 100%|██████████| 80/80 [00:12<00:00,  6.48it/s]\r" + rows[at]
 	}
+	if !sa && one(20) {
+		is("not-streamed")
+		for i, l := range rows {
+			if label, _, ok := strings.Cut(l, ":"); ok && strings.HasSuffix(label, "TTFT (ms)") && !strings.HasPrefix(label, "Std") {
+				rows[i] = row(label+":", "-1000.00")
+			}
+		}
+	}
 	if one(15) {
 		is("trailing")
 		for i := range rows {
@@ -121,7 +129,11 @@ func (o *options) clientLog(n int) (text string, variants []string) {
 	for _, l := range lines {
 		b.WriteString(prefix + l + end)
 	}
-	return b.String(), variants
+	if text = b.String(); one(20) {
+		is("cut") // at any byte
+		text = text[:r.IntN(len(text))]
+	}
+	return text, variants
 }
 
 // xml writes a results.xml as pytest does, with test cases whose outputs are logs.

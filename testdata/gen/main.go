@@ -107,13 +107,13 @@ func (o *options) log(size uint64, end string, blocks bool) {
 func (o *options) line(end string) {
 	r := o.random
 	switch n := r.IntN(100); {
-	case n < 40: // 330 bytes each, so 60 % of the log
+	case n < 28: // 330 bytes each, so 60 % of the log
 		o.iteration++
 		o.print("[TRT-LLM] [I] [_torch][RANK 0] iter = %d, global_rank = 0, rank = 0, num_scheduled_requests = %d, kv_cache_util = 0.%03d, "+
 			"currank_total_requests = %d/%d, host_step_time = %d.%010dms, prev_device_step_time = %d.%010dms, timestamp = 08-23-2026 01:02:%02d, "+
 			"states = {'num_ctx_requests': 0, 'num_ctx_tokens': 0, 'num_generation_tokens': %d}%s",
 			o.iteration, 1+r.IntN(512), r.IntN(1000), r.IntN(99), o.iteration, r.IntN(20), r.IntN(1e9), r.IntN(20), r.IntN(1e9), r.IntN(60), 8<<r.IntN(7), end)
-	case n < 72:
+	case n < 66:
 		o.print("INFO:     127.0.0.1:%d - \"POST /v1/completions HTTP/1.1\" 200 OK%s", 30000+r.IntN(30000), end)
 	case n < 99:
 		o.print("gb200-%02d:%d:%d [%d] NCCL INFO Channel %02d/0 : 0[0] -> 1[1] via P2P/CUMEM/read%s", r.IntN(72), 1722+r.IntN(9), 1722+r.IntN(9000), r.IntN(4),

@@ -37,7 +37,7 @@ func TestDirectories(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, v := range []string{"sa", "1.0", "al", "no-e2el", "no-tpot", "odd", "banner", "bar-in-front", "truncated", "steps", "label", "crlf", "no-block"} {
+	for _, v := range []string{"sa", "1.0", "al", "no-e2el", "no-tpot", "odd", "banner", "bar-in-front", "truncated", "steps", "label", "crlf", "no-block", "not-streamed", "cut"} {
 		if !strings.Contains(string(variants), v) {
 			t.Errorf("no log of the variant %s", v)
 		}
