@@ -1,6 +1,7 @@
 // Command gen makes inputs of any size for tests and benchmarks, the same bytes for the same seed:
 //
 //	gen log  -size 512MiB        a log: iteration lines (60 %), access lines, NCCL lines, progress bars, a block for each 2 MB
+//	gen line -size 10GiB         one line that never ends
 //	gen logs -n 10000 -dir DIR   client logs of one block each, in all variants of the clients and some faults; variants.tsv says which
 //	gen xml  -size 128MiB        a results.xml whose test cases have huge outputs; -one: a single one
 //	gen csv  -size 450MiB        a metric-row CSV with raw_result cells; -rows: without
@@ -18,6 +19,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 
 	"github.com/dustin/go-humanize"
@@ -70,6 +72,10 @@ func run(args []string, out io.Writer) error {
 	switch o.kind {
 	case "log":
 		o.log(o.size, "\n", true)
+	case "line":
+		for piece := strings.Repeat("no line end ", 1000); o.written < o.size; {
+			o.print("%s", piece)
+		}
 	case "logs":
 		return o.logs()
 	case "xml":
@@ -79,7 +85,7 @@ func run(args []string, out io.Writer) error {
 	case "tree":
 		return o.tree()
 	default:
-		return fmt.Errorf("%q: name log, logs, xml, csv or tree", o.kind)
+		return fmt.Errorf("%q: name log, line, logs, xml, csv or tree", o.kind)
 	}
 	return o.out.Flush()
 }

@@ -1,0 +1,97 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"testing"
+)
+
+// mostMemory is what reading may take, however much is read, in KiB.
+const mostMemory = 64 << 10
+
+// soak reports whether the whole sizes are wanted, not a twentieth of them.
+func soak() bool { return os.Getenv("TRTPERF_SOAK") == "1" }
+
+// Memory does not grow with the input. The inputs come through pipes.
+func TestFlatMemory(t *testing.T) {
+	dir := t.TempDir()
+	program, generator := filepath.Join(dir, "trtperf"), filepath.Join(dir, "gen")
+	for path, source := range map[string]string{program: ".", generator: "../../testdata/gen"} {
+		if out, err := exec.Command("go", "build", "-o", path, source).CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+	}
+	size := func(mebibytes int) string {
+		if !soak() {
+			mebibytes /= 20
+		}
+		return fmt.Sprintf("%dMiB", mebibytes)
+	}
+	tree := filepath.Join(dir, "tree")
+	files := 1_000_000
+	if !soak() {
+		files /= 20
+	}
+	if out, err := exec.Command(generator, "tree", "-files", "-n", fmt.Sprint(files), "-dir", tree).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	defer os.RemoveAll(tree)
+	for name, c := range map[string]struct {
+		generate []string // what is piped into the command; nothing for a tree
+		path     string   // by which it is given
+	}{
+		"10 GB log":                {[]string{"log", "-size", size(10 << 10)}, "-"},
+		"10 GB without a line end": {[]string{"line", "-size", size(10 << 10)}, "-"},
+		"1 GB results.xml":         {[]string{"xml", "-size", size(1 << 10)}, "results.xml"},
+		"900 MB system-out":        {[]string{"xml", "-one", "-size", size(1000)}, "results.xml"},
+		"450 MB CSV":               {[]string{"csv", "-size", size(450)}, "-"},
+		"450 MB CSV, small rows":   {[]string{"csv", "-rows", "-size", size(450)}, "-"},
+		"1,000,000 files":          {nil, tree},
+	} {
+		t.Run(name, func(t *testing.T) {
+			command := exec.Command(program, "parse", "-q", c.path)
+			command.Dir = t.TempDir()
+			if c.generate != nil {
+				source := exec.Command(generator, c.generate...)
+				pipe, err := source.StdoutPipe()
+				if err != nil {
+					t.Fatal(err)
+				}
+				if c.path == "-" {
+					command.Stdin = pipe
+				} else {
+					fifo := filepath.Join(command.Dir, c.path)
+					if err := syscall.Mkfifo(fifo, 0o600); err != nil {
+						t.Fatal(err)
+					}
+					source = exec.Command("sh", "-c", `exec "$0" "$@" >`+c.path, generator)
+					source.Args, source.Dir = append(source.Args, c.generate...), command.Dir
+				}
+				if err := source.Start(); err != nil {
+					t.Fatal(err)
+				}
+				defer func() {
+					if err := source.Wait(); err != nil {
+						t.Error(err)
+					}
+				}()
+			}
+			command.Stderr = os.Stderr
+			err := command.Run()
+			if code := command.ProcessState.ExitCode(); code != 0 && (c.generate == nil || c.generate[0] != "line" || code != exitNothing) {
+				t.Fatal(err)
+			}
+			usage, ok := command.ProcessState.SysUsage().(*syscall.Rusage)
+			if !ok {
+				t.Fatal("the system does not tell the memory")
+			}
+			t.Logf("%d KiB", usage.Maxrss)
+			if usage.Maxrss > mostMemory {
+				t.Errorf("%d KiB", usage.Maxrss)
+			}
+		})
+	}
+}
