@@ -1,8 +1,13 @@
 package main
 
 import (
+	"runtime/debug"
+
 	"github.com/spf13/cobra"
 )
+
+// softLimit is where memory is collected sooner. Parse keeps next to nothing of what it reads, so this costs little.
+const softLimit = 52 << 20
 
 func parseCommand(s *settings, std stdio) *cobra.Command {
 	c := &cobra.Command{
@@ -17,6 +22,7 @@ func parseCommand(s *settings, std stdio) *cobra.Command {
 				return err
 			}
 			p.store = &memory{light: true}
+			debug.SetMemoryLimit(softLimit)
 			return p.finish(cmd.Context(), p.read(cmd.Context(), args))
 		},
 	}

@@ -256,14 +256,24 @@ type memory struct {
 	// light keeps only what is needed to tell a copy and to merge a status, for commands that need a Result no more once it is printed.
 	light bool
 	known map[identity]*parse.Result
-	// first are, of light stores, the first places of valid Results of no known test.
+	// first are, of light stores, the first places of valid Results.
 	first map[identity]firstPlace
 }
 
-// firstPlace is where a Result was found first, as small as can be: the Results of one file share its name.
+// firstPlace is where a Result was found first and its test, as small as can be: the Results of one file share its name.
 type firstPlace struct {
 	file  *string
 	block int
+	test  string
+}
+
+// result is what a light store knows of it.
+func (f firstPlace) result(id string) *parse.Result {
+	r := &parse.Result{ID: id, Status: parse.Valid, Source: parse.Source{File: *f.file, Block: f.block}}
+	if f.test != "" {
+		r.TestID, _ = parse.ParseTestID(f.test) // it was one when it was noted
+	}
+	return r
 }
 
 func (m *memory) commit(_ context.Context, results []*parse.Result, _ []parse.Reading) ([]commit, error) {
@@ -278,7 +288,7 @@ func (m *memory) commit(_ context.Context, results []*parse.Result, _ []parse.Re
 		key := identityOf(read.ID)
 		old := m.known[key]
 		if first, ok := m.first[key]; ok && old == nil {
-			old = &parse.Result{ID: read.ID, Status: parse.Valid, Source: parse.Source{File: *first.file, Block: first.block}}
+			old = first.result(read.ID)
 		}
 		if old != nil {
 			c.known = &old.Source
@@ -288,11 +298,12 @@ func (m *memory) commit(_ context.Context, results []*parse.Result, _ []parse.Re
 			}
 			c.merged = parse.Merge(old, read)
 		}
-		if m.light && c.merged.Valid() && c.merged.TestID.IsZero() {
+		if m.light && c.merged.Valid() {
 			if name := c.merged.Source.File; file == nil || *file != name {
 				file = &name
 			}
-			m.first[key] = firstPlace{file, c.merged.Source.Block}
+			m.first[key] = firstPlace{file, c.merged.Source.Block, c.merged.TestID.String()}
+			delete(m.known, key)
 			continue
 		}
 		kept := *c.merged

@@ -31,7 +31,7 @@ func readArchive(ctx context.Context, f located, raw io.Reader, opt *Options) *R
 		} else if m.read(opt) {
 			text.Reset(e.Text)
 			m.content = readContent(ctx, m, text, opt)
-			m.content.rest() // a member can be read only now
+			m.content.rest(m) // a member can be read only now
 			if m.content.err != nil {
 				failed[e.Path] = true
 			}

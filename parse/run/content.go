@@ -29,16 +29,18 @@ type content struct {
 	changed bool
 	notes   []parse.Diagnostic
 
-	// For logs: the blocks, and why there is none where that can be named.
-	blocks []block
-	none   string
+	// For logs: the blocks, and why there is none where that can be named. A log of no known place may have more, which scanner gives.
+	blocks  []block
+	none    string
+	scanner *benchlog.Scanner
 	// steps are the device step times in a generation worker's log, hits those of the user's own expressions.
 	steps *devicestep.Sample
 	hits  []parse.Row
-	// cases are the first ones of a metric-row CSV; rows reads the others, and done ends the reading of the file.
+	// cases are the first ones of a metric-row CSV; rows gives the others.
 	cases []*parse.Result
 	rows  *rows.Scanner
-	done  func() (changed bool)
+	// done ends the reading of a file of which more is read later.
+	done func() (changed bool)
 	// run is what an archive holds.
 	run *Run
 
@@ -91,7 +93,7 @@ func readFile(ctx context.Context, f located, opt *Options) *content {
 		return c
 	}
 	c := readContent(ctx, f, stream, opt)
-	if c.rows != nil {
+	if c.hasMore() {
 		kept = true
 		c.done = func() bool {
 			changed := stream.Changed()
@@ -124,10 +126,11 @@ func readContent(ctx context.Context, f located, text peeker, opt *Options) *con
 		switch what := input.Sniff(head); {
 		case f.kind == clientLog || f.kind == jobLog:
 			c.scan(in, f, opt)
+			c.rest(f) // all of them together show whether they are too many
 		case what != "":
 			c.skip = "no log: " + what
 		case rows.IsHeader(head):
-			c.readRows(in, opt)
+			c.readRows(in, f, opt)
 		case strings.EqualFold(filepath.Ext(f.name), ".csv") && !f.Given():
 			c.skip = "a CSV without a row for each metric"
 		default:
@@ -157,36 +160,66 @@ func readSmall(in io.Reader, most int64) ([]byte, error) {
 	return text, err
 }
 
-// scan reads the blocks of a log.
+// Most blocks of a log, and cases of a CSV, that are held at once.
+const (
+	blocksAtOnce = 250
+	casesAtOnce  = 500
+)
+
+// hasMore reports whether more can be read of the file.
+func (c *content) hasMore() bool { return c.rows != nil || c.scanner != nil }
+
+// scan reads the first blocks of a log.
 func (c *content) scan(in io.Reader, f located, opt *Options) {
-	var summary benchlog.Summary
-	c.blocks, summary, c.err = c.scanText(in, parse.Source{File: f.Path}, opt)
-	c.none = summary.Skip
+	c.scanner = benchlog.NewScanner(in, opt.exprs)
+	c.nextBlocks(f)
+}
+
+// nextBlocks reads further blocks of a log in place of those read before. At its end scanner becomes nil.
+func (c *content) nextBlocks(f located) {
+	c.blocks, c.notes = nil, nil
+	for c.scanner.Scan() {
+		if c.blocks = append(c.blocks, placed(c.scanner.Block(), parse.Source{File: f.Path})); len(c.blocks) == blocksAtOnce {
+			return
+		}
+	}
+	c.end(c.scanner, f.Path, 1)
+	c.none, c.err, c.scanner = c.scanner.Summary().Skip, c.scanner.Err(), nil
 	if c.none == "" {
 		c.none = "no benchmark block"
 	}
 }
 
+// placed is a block of a text that begins at a place.
+func placed(found *benchlog.Block, at parse.Source) block {
+	b := block{Block: *found, source: at}
+	first := max(at.Line, 1) // where the text starts inside the file
+	b.source.Block = b.Number
+	b.source.Line, b.source.EndLine = b.Line+first-1, b.EndLine+first-1
+	for _, rows := range [][]parse.Row{b.Rows, b.Trailer} {
+		for i := range rows {
+			rows[i].Line += first - 1
+		}
+	}
+	return b
+}
+
+// end takes what a scanner says of a log at its end.
+func (c *content) end(s *benchlog.Scanner, file string, first int) {
+	for _, n := range s.Notes() {
+		c.note(parse.Warning, n.Code, file, n.Line+first-1, n.Message)
+	}
+}
+
 // scanText reads the blocks of a text that begins at a place.
-func (c *content) scanText(in io.Reader, at parse.Source, opt *Options) ([]block, benchlog.Summary, error) {
+func (c *content) scanText(in io.Reader, at parse.Source, opt *Options) ([]block, error) {
 	var blocks []block
 	scanner := benchlog.NewScanner(in, opt.exprs)
-	first := max(at.Line, 1) // where the text starts inside the file
 	for scanner.Scan() {
-		b := block{Block: *scanner.Block(), source: at}
-		b.source.Block = b.Number
-		b.source.Line, b.source.EndLine = b.Line+first-1, b.EndLine+first-1
-		for _, rows := range [][]parse.Row{b.Rows, b.Trailer} {
-			for i := range rows {
-				rows[i].Line += first - 1
-			}
-		}
-		blocks = append(blocks, b)
+		blocks = append(blocks, placed(scanner.Block(), at))
 	}
-	for _, n := range scanner.Notes() {
-		c.note(parse.Warning, n.Code, at.File, n.Line+first-1, n.Message)
-	}
-	return blocks, scanner.Summary(), scanner.Err()
+	c.end(scanner, at.File, max(at.Line, 1))
+	return blocks, scanner.Err()
 }
 
 func (c *content) note(severity parse.Severity, code, file string, line int, message string) {
@@ -198,7 +231,7 @@ func (c *content) readReport(in io.Reader, f located, opt *Options) {
 	x := &reportContent{blocks: map[int][]block{}, workers: map[int]parse.Role{}}
 	report, err := junit.Read(in, func(o junit.Output) error {
 		role := roleWatch{}
-		blocks, _, err := c.scanText(io.TeeReader(o.Text, &role), parse.Source{File: f.Path, Testcase: o.Case, Line: o.Line}, opt)
+		blocks, err := c.scanText(io.TeeReader(o.Text, &role), parse.Source{File: f.Path, Testcase: o.Case, Line: o.Line}, opt)
 		x.blocks[o.Index] = append(x.blocks[o.Index], blocks...)
 		if role.found != "" {
 			x.workers[o.Index] = role.found
@@ -216,11 +249,29 @@ func (c *content) readReport(in io.Reader, f located, opt *Options) {
 	}
 }
 
-// rest reads all further cases of a CSV.
-func (c *content) rest() {
-	for all, notes := c.cases, c.notes; c.rows != nil; c.cases, c.notes = all, notes {
-		c.next()
-		all, notes = append(all, c.cases...), append(notes, c.notes...)
+// inFile sets the diagnostics' file.
+func inFile(notes []parse.Diagnostic, f located) []parse.Diagnostic {
+	for i := range notes {
+		notes[i].File = f.Path
+	}
+	return notes
+}
+
+// rest reads all further blocks or cases.
+func (c *content) rest(f located) {
+	for c.hasMore() {
+		blocks, cases, notes := c.blocks, c.cases, c.notes
+		c.next(f)
+		c.blocks, c.cases, c.notes = append(blocks, c.blocks...), append(cases, c.cases...), append(notes, c.notes...)
+	}
+}
+
+// next reads further blocks or cases in place of those read before.
+func (c *content) next(f located) {
+	if c.scanner != nil {
+		c.nextBlocks(f)
+	} else {
+		c.nextCases(f)
 	}
 }
 
@@ -264,28 +315,25 @@ func (c *content) readWorker(in io.Reader, f located, opt *Options) {
 	}
 }
 
-// casesAtOnce is the number of cases of a CSV that are held at once.
-const casesAtOnce = 500
-
 // readRows reads the first cases of a metric-row CSV.
-func (c *content) readRows(in io.Reader, opt *Options) {
+func (c *content) readRows(in io.Reader, f located, opt *Options) {
 	c.rows = rows.NewScanner(in, opt.Table)
-	c.next()
+	c.nextCases(f)
 	if c.rows == nil && c.err == nil && len(c.cases) == 0 {
 		c.skip = "a metric-row CSV without a row"
 	}
 }
 
-// next reads further cases in place of those read before. At the file's end rows becomes nil.
-func (c *content) next() {
+// nextCases reads further cases in place of those read before. At the file's end rows becomes nil.
+func (c *content) nextCases(f located) {
 	c.cases, c.notes = nil, nil
 	for c.rows.Scan() {
 		if c.cases = append(c.cases, c.rows.Result()); len(c.cases) == casesAtOnce {
-			c.notes = c.rows.Diagnostics()
+			c.notes = inFile(c.rows.Diagnostics(), f)
 			return
 		}
 	}
-	c.notes, c.err = c.rows.Diagnostics(), c.rows.Err()
+	c.notes, c.err = inFile(c.rows.Diagnostics(), f), c.rows.Err()
 	c.rows = nil
 }
 

@@ -124,19 +124,47 @@ func (r *reader) readLog(f *located, only *testCase) {
 		r.Found-- // the archive counts itself
 		r.Inputs.Read--
 		r.merge(c.run)
-	case len(c.cases) > 0:
-		r.takeCases(f, c)
-	case len(c.blocks) == 0 && c.err == nil:
+	case len(c.cases) == 0 && len(c.blocks) == 0 && c.err == nil:
 		r.Found--
 		r.Inputs.Read--
 		r.skip(f.Path, f.role, c.none)
 	default:
+		if only != nil || r.more != nil {
+			c.rest(*f) // they are judged together, or another file has more already
+		}
+		r.takePart(f, c, only)
+	}
+}
+
+// takePart takes what was read of a file: its blocks or cases. What is left is taken in further Runs.
+func (r *reader) takePart(f *located, c *content, only *testCase) {
+	if len(c.cases) > 0 {
+		r.takeCases(f, c)
+	} else if len(c.blocks) > 0 {
 		t := test{blocks: r.counted(c), place: f.Path, dir: f.abs}
 		if only != nil {
 			t.id, t.module, t.function, t.cases = only.id, only.module, only.function, []*testCase{only}
 			only.claimed = true
 		}
 		r.finish(t)
+	}
+	if !c.hasMore() {
+		if c.done != nil && c.done() {
+			r.note(parse.Warning, ChangedWhile, f.Path, 0, changedMessage)
+		}
+		return
+	}
+	r.more = func() *Run {
+		next := *r
+		next.Run = &Run{}
+		if c.next(*f); c.err != nil {
+			next.Inputs.Read-- // it counts as read
+			next.Found--
+			next.unreadable(f.Path, c.err)
+		}
+		next.Diagnostics = append(next.Diagnostics, c.notes...)
+		next.takePart(f, c, nil)
+		return next.Run
 	}
 }
 
@@ -146,40 +174,14 @@ func (r *reader) counted(c *content) []block {
 	return c.blocks
 }
 
-// takeCases takes the Results of a metric-row CSV: those that were read, and then, in further Runs, the others.
+// takeCases takes Results of a metric-row CSV.
 func (r *reader) takeCases(f *located, c *content) {
-	if r.more != nil {
-		c.rest() // another file's cases come later already
-	}
 	r.Blocks += len(c.cases)
 	for _, x := range c.cases {
 		x.Source.File = f.Path
 		x.Mode = cmp.Or(x.TestID.Mode(), r.opt.Mode)
 		r.describe(x, &test{id: x.TestID, dir: f.abs})
 		r.Results = append(r.Results, x)
-	}
-	for i := range r.Diagnostics {
-		if r.Diagnostics[i].File == "" {
-			r.Diagnostics[i].File = f.Path
-		}
-	}
-	if c.rows == nil {
-		if c.done != nil && c.done() {
-			r.note(parse.Warning, ChangedWhile, f.Path, 0, changedMessage)
-		}
-		return
-	}
-	r.more = func() *Run {
-		next := *r
-		next.Run = &Run{}
-		if c.next(); c.err != nil {
-			next.Inputs.Read-- // it counts as read
-			next.Found--
-			next.unreadable(f.Path, c.err)
-		}
-		next.Diagnostics = append(next.Diagnostics, c.notes...)
-		next.takeCases(f, c)
-		return next.Run
 	}
 }
 
