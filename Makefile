@@ -11,17 +11,19 @@ build:
 	@command -v go >/dev/null || { echo "Go 1.26 or later is missing: https://go.dev/dl" >&2; exit 1; }
 	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(version)" -o bin/trtperf ./cmd/trtperf
 
-# All tests, with the servers that they need. Each suite's line ends with its time.
+# All tests, with the servers that they need; each suite's line ends with its time. Then each fuzz test for 20 seconds (FUZZTIME).
 test: build
 	@unformatted=$$(gofmt -l cmd export parse testdata upload); [ -z "$$unformatted" ] || { echo "not gofmt-ed: $$unformatted" >&2; exit 1; }
 	go vet ./...
 	testdata/services/with-services.sh go test -count=1 -timeout $(timeout) ./...
+	testdata/bench/fuzz.sh
 
 # Speed beside the tools that a user would pick instead.
 bench: build
-	testdata/bench/run.sh
+	testdata/bench/reading.py bin/trtperf
+	testdata/bench/delivery.sh
 
-# What takes long: every fuzz test for FUZZTIME (default 2m), then the tests under the race detector.
+# What takes long: every fuzz test for FUZZTIME (default 2m), the tests under the race detector, and whole sizes.
 soak:
 	testdata/bench/soak.sh
 

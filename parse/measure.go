@@ -1,7 +1,6 @@
 package parse
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -71,51 +70,6 @@ func (t *Table) Measure(r *Result, behind []Row) []Diagnostic {
 	r.Requests.Successful = count(r.Metrics["successful_requests"])
 	r.Requests.Failed = count(r.Metrics["failed_requests"])
 	return append(found, dropNotMeasured(r)...)
-}
-
-// Aggregate adds the metrics that expressions of the user's own have found. Each row holds a metric, a hit's text and its line; the
-// metric says which number several hits make. It returns what could not be taken, without the file.
-func (t *Table) Aggregate(r *Result, hits []Row) []Diagnostic {
-	var found []Diagnostic
-	for m := range t.All() {
-		if m.Expr == nil {
-			continue
-		}
-		var numbers []Value
-		n := 0
-		for _, hit := range hits {
-			if hit.Metric != m.Name {
-				continue
-			}
-			n++
-			value, _, ok := hit.Number()
-			if ok {
-				numbers = append(numbers, Value{Value: value, Text: hit.Text, Unit: m.Unit, Line: hit.Line})
-			} else if m.Aggregate != HitCount {
-				found = append(found, Diagnostic{Severity: Warning, Code: NotANumber, Line: hit.Line,
-					Message: fmt.Sprintf("metric %s: %s is no number", m.Name, shown(hit.Text))})
-			}
-		}
-		switch {
-		case m.Aggregate == HitCount && n > 0:
-			r.Metrics[m.Name] = Value{Value: float64(n), Text: strconv.Itoa(n), Unit: m.Unit, Computed: true}
-		case len(numbers) == 0:
-		case m.Aggregate == Last:
-			r.Metrics[m.Name] = numbers[len(numbers)-1]
-		case m.Aggregate == Max:
-			r.Metrics[m.Name] = slices.MaxFunc(numbers, func(a, b Value) int { return cmp.Compare(a.Value, b.Value) })
-		case m.Aggregate == Mean:
-			sum := 0.0
-			for _, v := range numbers {
-				sum += v.Value
-			}
-			mean := sum / float64(len(numbers))
-			r.Metrics[m.Name] = Value{Value: mean, Text: strconv.FormatFloat(mean, 'f', -1, 64), Unit: m.Unit, Computed: true}
-		default:
-			r.Metrics[m.Name] = numbers[0]
-		}
-	}
-	return found
 }
 
 // dropNotMeasured removes the metrics whose numbers stand for "not measured".

@@ -91,8 +91,9 @@ type Block struct {
 	Details []parse.Row
 	// Trailer are the rows that the test harness appends behind a block: device step times and time breakdowns.
 	Trailer []parse.Row
-	// Hits are what the user's own expressions have found in the block and since the block before it: metric, text and line.
-	Hits []parse.Row
+	// Hits are what the user's own expressions have found in the block and since the block before it; those behind the last block are
+	// its too.
+	Hits []parse.Hits
 	// Framework is "TensorRT-LLM", "vLLM" or "SGLang" as the block's rows show, else empty.
 	Framework string
 }
@@ -103,6 +104,8 @@ const (
 	LongLine = "long-line"
 	// Interleaved: a block begins before another one has ended.
 	Interleaved = "interleaved"
+	// BrokenRule: a block's header has something between its signs.
+	BrokenRule = "broken-rule"
 )
 
 // Note is something that a person should know about the log's text.

@@ -28,6 +28,7 @@ type expression struct {
 	metric *parse.Metric
 	// literal is a text that every hit contains; empty if there is none.
 	literal []byte
+	number  *numberMatcher // instead of the expression, or nil
 }
 
 // Compile makes a table's expressions ready for searching; it returns nil where the table has none.
@@ -49,7 +50,7 @@ func (s *search) add(table *parse.Table, words []landmark, places ...parse.Place
 			continue
 		}
 		literal := custom.Literal(m.Expr.String())
-		s.exprs = append(s.exprs, expression{m, []byte(literal)})
+		s.exprs = append(s.exprs, expression{m, []byte(literal), compileNumber(m.Expr.String())})
 		s.everyLine = s.everyLine || len(literal) < keyLen
 		words = append(words, landmark{word: literal, kind: wanted})
 	}
@@ -58,28 +59,35 @@ func (s *search) add(table *parse.Table, words []landmark, places ...parse.Place
 	}
 }
 
-// match tries the expression on a line. The row holds the metric, and what the first group has found, or the whole where there is none.
-func (e expression) match(line []byte, number int) (parse.Row, bool) {
+// match tries the expression on a line and adds what its first group has found, or all of it where it has none.
+func (e *expression) match(line []byte, number int, list *[]parse.Hits) {
 	if !bytes.Contains(line, e.literal) {
-		return parse.Row{}, false
+		return
 	}
-	m := e.metric.Expr.FindSubmatch(line)
-	if m == nil {
-		return parse.Row{}, false
+	hits := parse.HitsOf(list, e.metric.Name)
+	if hits.Has() && (e.metric.Aggregate == "" || e.metric.Aggregate == parse.First) {
+		return
 	}
-	return parse.Row{Metric: e.metric.Name, Text: text(m[min(1, len(m)-1)]), Line: number}, true
+	if e.number != nil {
+		if found, ok := e.number.match(line); ok {
+			hits.Add(text(found), number)
+		}
+		return
+	}
+	if m := e.metric.Expr.FindSubmatch(line); m != nil {
+		hits.Add(text(m[min(1, len(m)-1)]), number)
+	}
 }
 
 // ForServers reports whether there are expressions for servers' logs.
 func (e *Expressions) ForServers() bool { return e != nil && len(e.server.exprs) > 0 }
 
-// ServerHits returns what the expressions whose place is parse.InServerLog find in the log of a server, as rows with the
-// metric, the text and the line.
-func (e *Expressions) ServerHits(r io.Reader) ([]parse.Row, error) {
+// ServerHits returns what the expressions whose place is parse.InServerLog find in the log of a server.
+func (e *Expressions) ServerHits(r io.Reader) ([]parse.Hits, error) {
 	if !e.ForServers() {
 		return nil, nil
 	}
-	var hits []parse.Row
+	var hits []parse.Hits
 	lines := newLines(r, &e.server)
 	defer lines.release()
 	for {
@@ -89,10 +97,8 @@ func (e *Expressions) ServerHits(r io.Reader) ([]parse.Row, error) {
 		}
 		for piece := range bytes.SplitSeq(l.text, []byte{'\r'}) {
 			piece = clean(piece)
-			for _, x := range e.server.exprs {
-				if hit, ok := x.match(piece, l.number); ok {
-					hits = append(hits, hit)
-				}
+			for i := range e.server.exprs {
+				e.server.exprs[i].match(piece, l.number, &hits)
 			}
 		}
 	}

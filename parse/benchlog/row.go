@@ -181,6 +181,13 @@ type headerLine struct {
 	width      int
 }
 
+// broken reports whether the rule of a header goes on behind something that is no part of it, or is longer on one side.
+func (h headerLine) broken(b []byte) bool {
+	left := bytes.Index(b[h.start:], []byte(title))
+	right := h.end - h.start - left - len(title)
+	return left != right || bytes.HasSuffix(b[:max(0, h.start-1)], []byte("=")) || h.end+1 < len(b) && b[h.end+1] == '='
+}
+
 // findHeader returns the first header in a text.
 func findHeader(b []byte) (headerLine, bool) {
 	for from := 0; ; {

@@ -38,11 +38,12 @@ type Scanner struct {
 	count   int
 	long    int // the first line that was too long
 	mixed   int // the first header inside another block
+	broken  int // the first header whose rule is interrupted
 	summary Summary
 
 	// own are the user's own expressions, or nil; hits are those of InLog since the last block.
 	own  *search
-	hits []parse.Row
+	hits []parse.Hits
 }
 
 // opened is a block that may still grow.
@@ -85,7 +86,9 @@ func (s *Scanner) Scan() bool {
 			s.block = &s.order[i].Block
 			s.block.Framework = frameworkOf(s.block.Rows)
 			if s.done && len(s.order) == 1 {
-				s.block.Hits = append(s.block.Hits, s.hits...)
+				for _, h := range s.hits { // those behind the last block
+					parse.HitsOf(&s.block.Hits, h.Metric).Join(h)
+				}
 			}
 			s.order = slices.Delete(s.order, i, i+1)
 			return true
@@ -127,6 +130,9 @@ func (s *Scanner) Notes() []Note {
 	var notes []Note
 	if s.long > 0 {
 		notes = append(notes, Note{s.long, LongLine, "a line of more than 1 MiB was looked at in parts"})
+	}
+	if s.broken > 0 {
+		notes = append(notes, Note{s.broken, BrokenRule, "a block's header has something between its signs: the log may be damaged"})
 	}
 	if s.mixed > 0 {
 		notes = append(notes, Note{s.mixed, Interleaved, "a block begins inside another one: if several tasks wrote to this log, their lines " +
@@ -199,6 +205,9 @@ func (s *Scanner) row(text []byte, number int, last bool) {
 	}
 	line := text[n:]
 	if h, ok := findHeader(line); ok {
+		if s.broken == 0 && h.broken(line) {
+			s.broken = number
+		}
 		s.open(label, line[:h.start], h.width, number)
 		if rest := line[h.end:]; len(bytes.Trim(rest, blanks)) > 0 {
 			s.collapsed(label, rest, number, last)
@@ -360,14 +369,13 @@ func (o *opened) take(line []byte, number int, last bool) bool {
 
 // match tries the user's own expressions on a line.
 func (s *Scanner) match(t *task, line []byte, number int, inBlock bool) {
-	for _, e := range s.own.exprs {
-		hit, ok := e.match(line, number)
+	for i := range s.own.exprs {
+		e := &s.own.exprs[i]
 		switch {
-		case !ok:
 		case e.metric.Place == parse.InLog:
-			s.hits = append(s.hits, hit)
+			e.match(line, number, &s.hits)
 		case inBlock:
-			t.block.Hits = append(t.block.Hits, hit)
+			e.match(line, number, &t.block.Hits)
 		}
 	}
 }

@@ -12,8 +12,8 @@
 //	    metric_type: MY_METRIC_1          # the word in the metric-rows CSV
 //	    field: d_my_metric_1              # the field in OpenSearch: d_ for a number, l_ for a whole number
 //
-// Name, direction, and one of label, labels and regex must be there. A regex is RE2's and sees one line at a time, without its end. Where
-// it has no group, it can only be counted. What it holds that every hit must contain is searched for first; see [Slow].
+// Name, direction, and one of label, labels and regex must be there. A regex is RE2's and sees one line at a time, without its end, so ^ and $ are
+// a line's. Where it has no group, it can only be counted. What it holds that every hit must contain is searched for first; see [Slow].
 package custom
 
 import (
@@ -296,7 +296,8 @@ func (c *checker) text(key string, value ast.Node) (string, bool) {
 	return "", false
 }
 
-// Slow names the metrics whose expressions hold nothing that every hit must contain, so that each line of every log must be tried.
+// Slow names the metrics whose expressions hold no text of four letters or more that every hit must contain, so that each line of every
+// log must be tried.
 func Slow(metrics []parse.Metric) []string {
 	const shortest = 4
 	var names []string

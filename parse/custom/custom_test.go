@@ -114,6 +114,7 @@ func TestLiteral(t *testing.T) {
 		`(abc){0,3}de`:                         "de",
 		`(abc)(def)`:                           "abcdef",
 		`ab\bcd`:                               "abcd",
+		"a\ufffd":                              "",
 		`[ab]cd`:                               "cd",
 		`\d+`:                                  "",
 		`(`:                                    "",

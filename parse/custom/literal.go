@@ -1,6 +1,10 @@
 package custom
 
-import "regexp/syntax"
+import (
+	"regexp/syntax"
+	"slices"
+	"unicode/utf8"
+)
 
 // Literal returns the longest text that every match of an expression contains, or the empty text if none is known. A log is searched
 // for it before the expression is tried on a line.
@@ -17,7 +21,8 @@ func Literal(expr string) string {
 func literals(tree *syntax.Regexp) (best, whole string) {
 	switch tree.Op {
 	case syntax.OpLiteral:
-		if tree.Flags&syntax.FoldCase == 0 {
+		// A byte that is no UTF-8 matches the replacement character, and is not its bytes.
+		if tree.Flags&syntax.FoldCase == 0 && !slices.Contains(tree.Rune, utf8.RuneError) {
 			whole = string(tree.Rune)
 		}
 		return whole, whole

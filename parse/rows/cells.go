@@ -26,7 +26,7 @@ type cells struct {
 }
 
 func newCells(r io.Reader) *cells {
-	return &cells{r: bufio.NewReaderSize(r, 256<<10), line: 1}
+	return &cells{r: bufio.NewReaderSize(r, 64<<10), line: 1}
 }
 
 // errOpenQuote says that the file ends inside quotes.

@@ -35,7 +35,7 @@ type content struct {
 	scanner *benchlog.Scanner
 	// steps are the device step times in a generation worker's log, hits those of the user's own expressions.
 	steps *devicestep.Sample
-	hits  []parse.Row
+	hits  []parse.Hits
 	// cases are the first ones of a metric-row CSV; rows gives the others.
 	cases []*parse.Result
 	rows  *rows.Scanner

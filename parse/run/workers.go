@@ -80,7 +80,7 @@ func (r *reader) serverHits(t *test, result *parse.Result) []parse.Diagnostic {
 	if !r.opt.exprs.ForServers() {
 		return nil
 	}
-	var hits []parse.Row
+	var hits []parse.Hits
 	for _, f := range t.files {
 		if f.kind != serverLog && f.kind != generatorLog || f.reason == stderrReason {
 			continue
@@ -92,9 +92,8 @@ func (r *reader) serverHits(t *test, result *parse.Result) []parse.Diagnostic {
 		if !f.taken {
 			c, _ = r.open(f)
 		}
-		for _, hit := range c.hits {
-			hit.Line = 0 // a line of another file than the Result's
-			hits = append(hits, hit)
+		for _, h := range c.hits {
+			parse.HitsOf(&hits, h.Metric).Join(h.Elsewhere())
 		}
 	}
 	return r.opt.Table.Aggregate(result, hits)

@@ -1,18 +1,14 @@
 #!/usr/bin/env bash
-# Speed beside the tools that a user would pick instead, in one run:
-#   parse: MB/s over copies of the corpus (COPIES, default 70), beside ripgrep with TensorRT-LLM's 16 patterns
-#   delivery: documents a second into OpenSearch (DOCUMENTS, default 20000), beside curl with ready NDJSON
-# Both take turns (ROUNDS, default 3), and the best of each counts. Absolute figures are this machine's; the ratio is what to compare.
+# Speed of delivery: documents a second into OpenSearch (DOCUMENTS, default 20000), beside curl with ready NDJSON, in one run. Both take
+# turns (ROUNDS, default 3), and the best of each counts. Absolute figures are this machine's; the ratio is what to compare.
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=../services/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../services/lib.sh"
 cd "$here/../.."
-need rg ripgrep
 need curl curl
 need python3 python3
 trtperf=$PWD/bin/trtperf
-corpus=${TRTPERF_CORPUS:-../shared/corpus}
-rounds=${ROUNDS:-3} copies=${COPIES:-70} documents=${DOCUMENTS:-20000}
+rounds=${ROUNDS:-3} documents=${DOCUMENTS:-20000}
 work=$(mktemp -d)
 trap '"$here/opensearch.sh" stop --home "$work/opensearch"; rm -rf "$work"' EXIT
 
@@ -33,33 +29,6 @@ seconds() {
 best() { if [ -z "$1" ] || [ "$(echo "$2 < $1" | bc)" = 1 ]; then echo "$2"; else echo "$1"; fi; }
 
 need bc bc
-patterns=()
-while read -r pattern; do patterns+=(-e "$pattern"); done < <("$trtperf" metrics --json |
-	python3 -c 'import json, sys
-for line in sys.stdin:
-    m = json.loads(line)
-    if m.get("required_of", "").startswith("every client"):
-        print(m["pattern"])')
-[ "${#patterns[@]}" -eq 32 ] || { echo "not 16 patterns" >&2; exit 1; }
-
-if [ -d "$corpus/logs" ]; then
-	for n in $(seq "$copies"); do cp -r "$corpus/logs" "$work/copies-$n" 2>/dev/null && mkdir -p "$work/logs" && mv "$work/copies-$n" "$work/logs/$n"; done
-	bytes=$(du -sb --apparent-size "$work/logs" | cut -f1)
-	cat "$work"/logs/*/* >/dev/null # warm
-	ours='' theirs=''
-	for _ in $(seq "$rounds"); do
-		ours=$(best "$ours" "$(seconds "$trtperf" parse --json "$work/logs")")
-		theirs=$(best "$theirs" "$(seconds rg --no-ignore -c "${patterns[@]}" "$work/logs")")
-	done
-	echo "parse: $copies copies of the corpus, $((bytes / 1000000)) MB, best of $rounds"
-	echo "  trtperf parse       $(echo "scale=1; $bytes / 1000000 / $ours" | bc) MB/s"
-	echo "  rg, 16 patterns     $(echo "scale=1; $bytes / 1000000 / $theirs" | bc) MB/s"
-	echo "  ratio               $(echo "scale=2; $theirs / $ours" | bc)"
-	rm -rf "$work/logs"
-else
-	echo "parse: no corpus at $corpus: set TRTPERF_CORPUS" >&2
-fi
-
 # node start|stop: the node, on the same port each time.
 node() {
 	if [ "$1" = start ]; then
