@@ -93,6 +93,8 @@ type Metric struct {
 	Full string
 	// MetricType is trt_perf_parser.py's word for it in the metric-rows CSV.
 	MetricType string
+	// JSON is the key in the client's --save-result file; empty where that has no such number.
+	JSON string
 	// OtherTypes are further words for it in other suites' metric-row CSVs.
 	OtherTypes []string
 	// PerfField is the field of TRT_perf's perf_result.perf_data that MetricType becomes.
@@ -288,6 +290,16 @@ func (t *Table) Columns(results []*Result) iter.Seq[*Metric] {
 func (t *Table) ByMetricType(word string) *Metric {
 	if i, ok := t.byType[word]; ok {
 		return &t.rows[i]
+	}
+	return nil
+}
+
+// ByJSON returns the row that has a key of the client's JSON, or nil.
+func (t *Table) ByJSON(key string) *Metric {
+	for i := range t.rows {
+		if t.rows[i].JSON == key && key != "" {
+			return &t.rows[i]
+		}
 	}
 	return nil
 }

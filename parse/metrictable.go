@@ -157,10 +157,26 @@ func standardMetrics() []Metric {
 		table = append(table, Metric{Name: stat.name + "_generation_speed", Labels: []string{"[GTPS] " + stat.label}, Unit: "tok/s",
 			Direction: LargerBetter, Kind: Throughput})
 	}
+	for i, m := range table {
+		// Source: the clients' --save-result.
+		switch key, ok := jsonKeys[m.Name]; {
+		case ok:
+			table[i].JSON = key
+		case m.Unit == "ms" && m.Place == "" && m.Name != "total_latency":
+			table[i].JSON = m.Name + "_ms"
+		}
+	}
 	for i := range table {
 		table[i] = table[i].complete()
 	}
 	return table
+}
+
+// jsonKeys are the keys of the client's JSON that do not follow from the name.
+var jsonKeys = map[string]string{
+	"seq_throughput": "request_throughput", "token_throughput": "output_throughput", "total_token_throughput": "total_token_throughput",
+	"user_throughput": "user_throughput", "successful_requests": "completed", "benchmark_duration": "duration",
+	"total_input_tokens": "total_input_tokens", "total_generated_tokens": "total_output_tokens", "request_goodput": "request_goodput",
 }
 
 // latencyLabels are the spellings of one statistic of one latency. SGLang writes "E2E Latency" for E2EL, trtllm-bench has words of its

@@ -16,6 +16,7 @@ const (
 	BadSystem        = "bad-system"         // a system file could not be used
 	StrayBlock       = "stray-block"        // results.xml holds a block that no client log holds
 	NoBlock          = "no-block"           // a client's log holds no block
+	SavedDisagrees   = "saved-disagrees"    // a client's JSON has other numbers than the results beside it
 	DeviceStepUnread = "device-step-unread" // device-step times lie in a worker's log that is not read for them
 	TestFailed       = "test-failed"        // a test failed; the message says why
 	TestSkipped      = "test-skipped"       // pytest skipped the test

@@ -12,6 +12,7 @@ import (
 
 	"github.com/trtperf/trtperf/parse"
 	"github.com/trtperf/trtperf/parse/benchlog"
+	"github.com/trtperf/trtperf/parse/clientjson"
 	"github.com/trtperf/trtperf/parse/devicestep"
 	"github.com/trtperf/trtperf/parse/input"
 	"github.com/trtperf/trtperf/parse/junit"
@@ -44,10 +45,11 @@ type content struct {
 	// run is what an archive holds.
 	run *Run
 
-	report *reportContent // for a results.xml
-	facts  systemFacts    // for a system or a monitoring file
-	ids    []string       // for a list of unfinished tests
-	text   []byte         // for a configuration
+	report *reportContent         // for a results.xml
+	saved  map[string]parse.Value // for a client's JSON: its metrics
+	facts  systemFacts            // for a system or a monitoring file
+	ids    []string               // for a list of unfinished tests
+	text   []byte                 // for a configuration
 }
 
 // reportContent is what a results.xml holds.
@@ -140,6 +142,10 @@ func readContent(ctx context.Context, f located, text peeker, opt *Options) *con
 		c.readWorker(in, f, opt)
 	case junitFile:
 		c.readReport(in, f, opt)
+	case clientJSON:
+		if c.saved, c.err = clientjson.Read(in, opt.Table); errors.Is(c.err, clientjson.ErrNotClient) {
+			c.skip, c.err = c.err.Error(), nil
+		}
 	case unfinished, configFile:
 		c.text, c.err = readSmall(in, maxSmallFile)
 		if f.kind == unfinished {

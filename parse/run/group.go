@@ -52,7 +52,7 @@ func (f *located) read(opt *Options) bool {
 	switch f.kind {
 	case unknownFile, archiveFile:
 		return logExtensions[strings.ToLower(filepath.Ext(f.name))]
-	case clientLog, jobLog, generatorLog, unfinished, configFile, systemFile, monitorFile:
+	case clientLog, jobLog, generatorLog, unfinished, configFile, systemFile, monitorFile, clientJSON:
 		return true
 	case junitFile:
 		return f.role == ""
@@ -211,7 +211,7 @@ func join(all []*located, owners map[string]*testDir) []*group {
 			continue
 		}
 		switch f.kind {
-		case junitFile, unfinished:
+		case junitFile, unfinished, clientJSON:
 			binding[f.abs] = true
 			given = given || f.kind == junitFile && f.Given()
 		case jobLog, systemFile, monitorFile:

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/trtperf/trtperf/parse"
+	"github.com/trtperf/trtperf/parse/clientjson"
 	"github.com/trtperf/trtperf/parse/config"
 	"github.com/trtperf/trtperf/parse/custom"
 )
@@ -29,6 +30,7 @@ const (
 	secretFile        // never read
 	ownFile           // written by trtperf
 	archiveFile       // holds files of its own
+	clientJSON        // what a client has saved of its result
 )
 
 // place is what a file's name tells.
@@ -98,6 +100,7 @@ var layout = compile([]rule{
 	{name: `trtperf-system\.(?<role>BENCHMARK|(CTX|GEN)_\d+|DISAGG_SERVER)\.json`, kind: systemFile, reason: "the machine of another role than BENCHMARK"},
 	{name: `session_properties\.csv`, kind: systemFile},
 	{name: `gpu_monitoring\.csv`, kind: monitorFile},
+	{name: clientjson.NamePattern(), kind: clientJSON, reason: "a client's JSON beside no result"},
 	{name: `.*\.(tar|tgz|tbz2?|txz|tzst|zip)`, kind: archiveFile},
 	{name: `perf_script_test_results\.metrics\.csv|perf_results_full\.csv`, kind: ownFile, reason: "a CSV of results, not a source of them"},
 	{name: `.*\.db(-journal|-wal|-shm)?`, kind: ownFile, reason: "a database, no log"},

@@ -74,6 +74,7 @@ func (r *reader) read() {
 	}
 	r.readCases()
 	r.readJobLogs(alone)
+	r.readSaved()
 	r.skipRest()
 }
 

@@ -159,7 +159,7 @@ func (w *walker) collect(path, root, abs string, add func(located)) {
 // mayBind reports whether a file of this kind binds what lies around it to a run.
 func (p place) mayBind() bool {
 	switch p.kind {
-	case junitFile, unfinished, jobLog, systemFile, monitorFile:
+	case junitFile, unfinished, jobLog, systemFile, monitorFile, clientJSON:
 		return true
 	}
 	return p.test || p.disagg

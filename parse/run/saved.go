@@ -1,0 +1,80 @@
+package run
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/trtperf/trtperf/parse"
+)
+
+// readSaved adds to the group's Results what their clients have saved as JSON: all digits. A file belongs to the Result whose printed
+// numbers are its own, rounded.
+func (r *reader) readSaved() {
+	for f := range r.group.all() {
+		if f.kind != clientJSON || len(r.Results) == 0 || r.more != nil {
+			continue
+		}
+		c, ok := r.open(f)
+		if !ok {
+			continue
+		}
+		var same []*parse.Result
+		differs := ""
+		for _, x := range r.Results {
+			if d := difference(x, c.saved); d == "" {
+				same = append(same, x)
+			} else {
+				differs = d
+			}
+		}
+		switch {
+		case len(same) == 1:
+			r.Blocks++
+			addSaved(same[0], c.saved, parse.Source{File: f.Path})
+		case len(same) > 1:
+			r.note(parse.Warning, SavedDisagrees, f.Path, 0, fmt.Sprintf("%d results beside it have its numbers, so nothing tells whose it is", len(same)))
+		case len(r.Results) == 1:
+			r.note(parse.Warning, SavedDisagrees, f.Path, 0, "the result beside it has other numbers: "+differs)
+		default:
+			r.note(parse.Warning, SavedDisagrees, f.Path, 0, "no result beside it has its numbers")
+		}
+	}
+}
+
+// difference says in what a Result's printed numbers are not the saved ones; it is empty if they are.
+func difference(x *parse.Result, saved map[string]parse.Value) string {
+	compared := 0
+	var names []string
+	for name := range saved {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		printed, ok := x.Metrics[name]
+		if !ok {
+			continue
+		}
+		_, decimals, _ := strings.Cut(printed.Text, ".")
+		// Half of the last digit, and what a float64 may be off.
+		if math.Abs(printed.Value-saved[name].Value) > 0.5*math.Pow10(-len(decimals))*(1+1e-6) {
+			return fmt.Sprintf("%s is %s there and %s here", name, printed.Text, saved[name].Text)
+		}
+		compared++
+	}
+	const least = 3
+	if compared < least {
+		return "it has other metrics"
+	}
+	return ""
+}
+
+// addSaved adds saved numbers to a Result: digits to those it has, and others.
+func addSaved(x *parse.Result, saved map[string]parse.Value, at parse.Source) {
+	for name, v := range saved {
+		v.Line = x.Metrics[name].Line
+		x.Metrics[name] = v
+	}
+	x.AlsoIn = append(x.AlsoIn, at)
+}
