@@ -79,6 +79,7 @@ var layout = compile([]rule{
 	{name: `trtllm-serve\.(?<role>(CTX|GEN)_\d+|DISAGG_SERVER)\..+\.log`, kind: serverLog, reason: workerReason, test: true, disagg: true},
 	{name: `trtllm-serve\..+\.(?<role>(CTX|GEN)_\d+|DISAGG_SERVER)\.log`, kind: serverLog, reason: workerReason, test: true, disagg: true,
 		era: config.EraA},
+	{name: `trtllm-serve\.(?<server>\d+)\.log`, kind: serverLog, reason: serverReason, test: true},
 	{name: `trtllm-serve\..+\.log`, kind: serverLog, reason: serverReason, test: true},
 	{name: `trtllm-serve\..+\.addr`, kind: noteFile, reason: noteReason, test: true, era: config.EraE},
 	{name: `(output_)?gen(_server)?_(?<index>\d+)\.log`, kind: generatorLog, role: "GEN_", reason: workerReason, test: true, disagg: true},

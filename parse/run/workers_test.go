@@ -1,0 +1,74 @@
+package run_test
+
+import (
+	"context"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/trtperf/trtperf/parse"
+	"github.com/trtperf/trtperf/parse/run"
+)
+
+// Device step times come from the harness's rows where it has appended them, else from the workers' logs; the printed numbers are the
+// same.
+func TestDeviceSteps(t *testing.T) {
+	names := []string{"mean", "median", "std", "p75", "p99"}
+	appended := readAll(t, run.Options{}, filepath.Join(runs, "disagg-gen-only")).Results[0]
+	computed := readAll(t, run.Options{}, filepath.Join(runs, "disagg-gen-only-computed")).Results[0]
+	for _, name := range names {
+		name += "_gen_worker_per_iter_device_step_time"
+		a, c := appended.Metrics[name], computed.Metrics[name]
+		if a.Text == "" || a.Computed || a.Line == 0 || c.Text == "" || !c.Computed {
+			t.Errorf("%s: appended %+v, computed %+v", name, a, c)
+		}
+	}
+	if v := computed.Metrics["mean_gen_worker_per_iter_device_step_time"]; v.Text != "7.30" {
+		t.Errorf("computed %+v", v)
+	}
+	const line = "iter = %, global_rank = 0, num_scheduled_requests = 1, prev_device_step_time = 7.5ms, states = {'num_generation_tokens': 8}\n"
+	steps := strings.ReplaceAll(line, "%", "5") + strings.ReplaceAll(line, "%", "6")
+	for name, c := range map[string]struct{ files, says string }{
+		"one client":  {"-- disagg-gen_only-k/trtllm-benchmark.0.0.log --\nBLOCK1\n-- disagg-gen_only-k/gen_server_0.log --\n" + steps, ""},
+		"two workers": {"-- disagg-gen_only-k/trtllm-benchmark.0.0.log --\nBLOCK1\n-- disagg-gen_only-k/gen_server_0.log --\n" + steps + "-- disagg-gen_only-k/gen_server_1.log --\nnothing\n", ""},
+		"two clients": {"-- disagg-gen_only-k/trtllm-benchmark.0.0.log --\nBLOCK1\n-- disagg-gen_only-k/trtllm-benchmark.0.1.log --\nBLOCK2\n-- disagg-gen_only-k/gen_server_0.log --\n" + steps,
+			"which of several clients"},
+		"no usable row": {"-- disagg-gen_only-k/trtllm-benchmark.0.0.log --\nBLOCK1\n-- disagg-gen_only-k/gen_server_0.log --\nnothing\n", "hold no usable one"},
+		"not gen_only":  {"-- disagg-e2e-k/trtllm-benchmark.0.0.log --\nBLOCK1\n-- disagg-e2e-k/gen_server_0.log --\n" + steps, "no"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := readAll(t, run.Options{}, files(t, c.files))
+			said := ""
+			for _, d := range got.Diagnostics {
+				if d.Code == run.DeviceStepUnread {
+					said = d.Message
+				}
+			}
+			v, ok := got.Results[0].Metrics["mean_gen_worker_per_iter_device_step_time"]
+			if ok != (c.says == "") || ok && v.Value != 7.5 || c.says != "no" && !strings.Contains(said, c.says) || c.says == "no" && said != "" {
+				t.Errorf("%+v, says %q", v, said)
+			}
+		})
+	}
+}
+
+// Expressions of the user's own look into the servers' logs; a log whose name tells its server counts for that server's clients.
+func TestServerLogMetrics(t *testing.T) {
+	dir := files(t, "-- aggr-k/trtllm-benchmark.0.0.log --\nBLOCK1\n-- aggr-k/trtllm-benchmark.1.0.log --\nBLOCK2\n"+
+		"-- aggr-k/trtllm-serve.0.log --\nPeak memory: 70.5 GiB\nPeak memory: 71.25 GiB\n-- aggr-k/trtllm-serve.1.log --\nPeak memory: 60 GiB\n")
+	table, err := parse.Metrics().With([]parse.Metric{{Name: "peak", Expr: regexp.MustCompile(`Peak memory: ([\d.]+) GiB`), Direction: parse.SmallerBetter,
+		Place: parse.InServerLog, Aggregate: parse.Max, Unit: "GiB"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := map[int][]string{}
+	for r := range run.Read(context.Background(), []string{dir}, run.Options{Table: table}) {
+		for _, x := range r.Results {
+			found[*x.Server.Index] = append(found[*x.Server.Index], x.Metrics["peak"].Text)
+		}
+	}
+	if strings.Join(found[0], " ") != "71.25" || strings.Join(found[1], " ") != "60" {
+		t.Errorf("%v", found)
+	}
+}
