@@ -224,8 +224,28 @@ func (t *Table) ByName(name string) *Metric {
 	if i, ok := t.byName[name]; ok {
 		return &t.rows[i]
 	}
+	if m := startup(name); m != nil {
+		return m
+	}
 	return breakdown(breakdownName, name)
 }
+
+// startupName are the times that servers take to start, "ctx_" and "gen_" before those of workers. Source: the start-up metrics of
+// TensorRT-LLM's harness.
+var startupName = regexp.MustCompile(`^(ctx_|gen_)?(draft_model_)?(total_model_loading|(draft_)?(checkpoint_preparation|weight_population|checkpoint_finalization|` +
+	`checkpoint_pipeline)|post_load_processing)_seconds$`)
+
+// startup returns the metric of a start-up time, or nil.
+func startup(name string) *Metric {
+	if !strings.HasSuffix(name, "_seconds") || !startupName.MatchString(name) {
+		return nil
+	}
+	row := Metric{Name: name, Labels: []string{name}, Unit: "s", Direction: SmallerBetter, Place: BehindBlock, Full: name}.complete()
+	return &row
+}
+
+// Startup reports whether the metric is the time that servers take to start. It comes from a file of its own and never from a block.
+func (m *Metric) Startup() bool { return startupName.MatchString(m.Name) }
 
 // ByLabel returns the row that knows a printed label, or nil.
 func (t *Table) ByLabel(label string) *Metric {

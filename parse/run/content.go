@@ -47,9 +47,11 @@ type content struct {
 
 	report *reportContent         // for a results.xml
 	saved  map[string]parse.Value // for a client's JSON: its metrics
-	facts  systemFacts            // for a system or a monitoring file
-	ids    []string               // for a list of unfinished tests
-	text   []byte                 // for a configuration
+	// startup are the times of a start-up file.
+	startup map[string]parse.Value
+	facts   systemFacts // for a system or a monitoring file
+	ids     []string    // for a list of unfinished tests
+	text    []byte      // for a configuration
 }
 
 // reportContent is what a results.xml holds.
@@ -145,6 +147,10 @@ func readContent(ctx context.Context, f located, text peeker, opt *Options) *con
 	case clientJSON:
 		if c.saved, c.err = clientjson.Read(in, opt.Table); errors.Is(c.err, clientjson.ErrNotClient) {
 			c.skip, c.err = c.err.Error(), nil
+		}
+	case startupFile:
+		if c.text, c.err = readSmall(in, maxSmallFile); c.err == nil {
+			c.startup, c.err = readStartup(c.text, opt.Table)
 		}
 	case unfinished, configFile:
 		c.text, c.err = readSmall(in, maxSmallFile)

@@ -52,7 +52,7 @@ func (f *located) read(opt *Options) bool {
 	switch f.kind {
 	case unknownFile, archiveFile:
 		return logExtensions[strings.ToLower(filepath.Ext(f.name))]
-	case clientLog, jobLog, generatorLog, unfinished, configFile, systemFile, monitorFile, clientJSON:
+	case clientLog, jobLog, generatorLog, unfinished, configFile, systemFile, monitorFile, clientJSON, startupFile:
 		return true
 	case junitFile:
 		return f.role == ""

@@ -31,6 +31,7 @@ const (
 	ownFile           // written by trtperf
 	archiveFile       // holds files of its own
 	clientJSON        // what a client has saved of its result
+	startupFile       // how long servers took to start
 )
 
 // place is what a file's name tells.
@@ -91,7 +92,7 @@ var layout = compile([]rule{
 	{name: `benchmark_status\..*\.txt|pytest_done\..*\.txt`, kind: noteFile, reason: noteReason, test: true},
 	{name: `server_config\..*\.ya?ml`, kind: noteFile, reason: noteReason, test: true, disagg: true},
 	{name: `extra-llm-api-config\..*\.ya?ml`, kind: noteFile, reason: noteReason, test: true},
-	{name: `startup_metrics\..*\.json`, kind: noteFile, reason: "start-up metrics: informational, no measurement", test: true, era: config.EraF},
+	{name: `startup_metrics\.(?<server>\d+)\.json`, kind: startupFile, reason: "start-up times beside no result", test: true, era: config.EraF},
 	{name: `accuracy_eval_.*\.log`, kind: serverLog, role: parse.Benchmark, reason: "an accuracy evaluation, no performance test", test: true},
 	{name: `(regression_data|regression|perf_data)\.yaml`, kind: noteFile, reason: "the harness's own verdict, not a measurement"},
 	{name: `results\.(?<role>(CTX|GEN)_\d+|DISAGG_SERVER)\.xml`, kind: junitFile, reason: "results of a worker or the router: only the BENCHMARK node measures", disagg: true},

@@ -285,6 +285,9 @@ func (r *reader) finish(t test) {
 	if len(failures) > 0 {
 		r.FailedTests = append(r.FailedTests, FailedTest{TestID: t.id, Place: t.place, Reasons: failures})
 	}
+	if len(results) > 0 {
+		r.addStartup(&t, results)
+	}
 	sortResults(results)
 	r.Results = append(r.Results, results...)
 }

@@ -72,3 +72,19 @@ func TestServerLogMetrics(t *testing.T) {
 		t.Errorf("%v", found)
 	}
 }
+
+// How long the servers took to start, the longest of each role.
+func TestStartup(t *testing.T) {
+	got := readAll(t, run.Options{}, files(t, "-- disagg-e2e-k/trtllm-benchmark.0.0.log --\nBLOCK1\n-- disagg-e2e-k/startup_metrics.0.json --\n"+
+		`[{"role": "CTX_0", "metrics": {"total_model_loading_seconds": 12.50, "else": 3}}, {"role": "CTX_1", "metrics": {"total_model_loading_seconds": 14.25}},`+
+		`{"role": "GEN_0", "metrics": {"draft_model_weight_population_seconds": 2}}, {"role": "GEN_1", "error": "timeout"}]`+"\n"))
+	m := got.Results[0].Metrics
+	if m["ctx_total_model_loading_seconds"] != (parse.Value{Value: 14.25, Text: "14.25", Unit: "s", Computed: true}) ||
+		m["gen_draft_model_weight_population_seconds"].Value != 2 || len(got.Skipped) != 0 {
+		t.Errorf("%+v, skipped %v", m, got.Skipped)
+	}
+	broken := readAll(t, run.Options{}, files(t, "-- aggr-k/trtllm-benchmark.0.0.log --\nBLOCK1\n-- aggr-k/startup_metrics.0.json --\n[{\n"))
+	if broken.Inputs.Failed != 1 || len(broken.Results) != 1 || !broken.Results[0].Valid() {
+		t.Errorf("%+v", broken.Inputs)
+	}
+}
