@@ -34,10 +34,10 @@ const pytestFailed = 1
 // gracePeriod is how long an interrupted pytest may take to end.
 const gracePeriod = 30 * time.Second
 
-// TestFailed says that the tests ran and one failed.
-var TestFailed = errors.New("a test failed")
+// ErrTestFailed says that the tests ran and one failed.
+var ErrTestFailed = errors.New("a test failed")
 
-// RunLocal runs the plan on this machine and waits. An interrupt is passed on to pytest and its children. The error is [TestFailed] where
+// RunLocal runs the plan on this machine and waits. An interrupt is passed on to pytest and its children. The error is [ErrTestFailed] where
 // the tests ran; any other means that they did not, or not to their end. A run without a results.xml did not.
 func (p *Plan) RunLocal(ctx context.Context, out io.Writer) error {
 	command := exec.CommandContext(ctx, p.Argv[0], p.Argv[1:]...)
@@ -61,7 +61,7 @@ func (p *Plan) RunLocal(ctx context.Context, out io.Writer) error {
 		return fmt.Errorf("pytest ended and left no results: %w", missing)
 	}
 	if exited {
-		return TestFailed
+		return ErrTestFailed
 	}
 	return nil
 }

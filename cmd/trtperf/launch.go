@@ -80,7 +80,7 @@ func launchCommand(s *settings, std stdio) *cobra.Command {
 			err = plan.RunLocal(cmd.Context(), std.err)
 			report.say("run       %s: trtperf process takes it", plan.Workspace)
 			switch {
-			case errors.Is(err, launch.TestFailed):
+			case errors.Is(err, launch.ErrTestFailed):
 				return &codeError{exitFailed, fmt.Errorf("launch: %w: %s says which", err, plan.Results)}
 			case err != nil && cmd.Context().Err() == nil:
 				return &codeError{exitLaunch, fmt.Errorf("launch: %w", err)}

@@ -143,7 +143,7 @@ func harness(text string) verdict {
 	if n >= 2 {
 		squares := 0.0
 		for _, x := range v.values {
-			squares += math.Pow(x-v.stats.Mean, 2)
+			squares += (x - v.stats.Mean) * (x - v.stats.Mean)
 		}
 		v.stats.Std = math.Sqrt(squares / float64(n-1))
 	}

@@ -200,14 +200,14 @@ func (s *splitter) text() error {
 			return err
 		}
 		i := bytes.IndexByte(head, '<')
-		run := head
-		if i >= 0 {
-			run = head[:i]
-		} else if run = head[:len(head)-unfinished(head)]; len(run) == 0 {
-			if _, err := s.in.Peek(len(head) + 1); err == nil {
-				continue // now there is more of it
+		run := head[:max(i, 0)]
+		if i < 0 {
+			if run = head[:len(head)-unfinished(head)]; len(run) == 0 {
+				if _, err := s.in.Peek(len(head) + 1); err == nil {
+					continue // now there is more of it
+				}
+				run = head
 			}
-			run = head
 		}
 		s.keep(run, false)
 		s.discard(len(run))

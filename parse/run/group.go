@@ -3,7 +3,6 @@ package run
 import (
 	"iter"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/trtperf/trtperf/parse/input"
@@ -98,14 +97,6 @@ func (g *group) all() iter.Seq[*located] {
 	}
 }
 
-// drop removes files from the group.
-func (g *group) drop(unwanted func(*located) bool) {
-	g.around = slices.DeleteFunc(g.around, unwanted)
-	for _, t := range g.tests {
-		t.files = slices.DeleteFunc(t.files, unwanted)
-	}
-}
-
 // relative is the path of what the group is named after, relative to the given path that it was found below, with slashes.
 func (g *group) relative() string {
 	for f := range g.all() {
@@ -117,16 +108,22 @@ func (g *group) relative() string {
 	return filepath.ToSlash(g.top)
 }
 
-// groupFiles puts the files that belong together into groups, in the order of their first file.
+// groupFiles puts the files that belong together into groups, in the order of their first file. Files that are left out come first: they
+// show nothing of a run.
 func groupFiles(files []located) []*group {
 	if len(files) == 1 && !files[0].test {
 		return []*group{{around: []*located{&files[0]}, top: files[0].path()}}
 	}
 	owners := map[string]*testDir{}
-	all := make([]*located, len(files))
+	var all []*located
+	var out []*group
 	for i := range files {
 		f := &files[i]
-		all[i] = f
+		if f.excluded != "" {
+			out = append(out, &group{around: []*located{f}, top: f.path()})
+			continue
+		}
+		all = append(all, f)
 		if f.test && f.abs != "" && !runPart(f.abs) {
 			d := owners[f.abs]
 			if d == nil {
@@ -145,7 +142,7 @@ func groupFiles(files []located) []*group {
 			d.files = append(d.files, f)
 		}
 	}
-	return join(all, owners)
+	return append(out, join(all, owners)...)
 }
 
 // workerDirs returns the directories that a launcher keeps its workers' logs in, around the directory of a test: they hold no

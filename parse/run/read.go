@@ -44,12 +44,12 @@ func (r *reader) read() {
 		}
 		return
 	}
-	g.drop(func(f *located) bool {
-		if f.excluded != "" {
+	for f := range g.all() {
+		if f.excluded != "" { // then it is the only one
 			r.skip(f.Path, f.role, f.excluded)
+			return
 		}
-		return f.excluded != ""
-	})
+	}
 	for f := range g.all() {
 		switch f.kind {
 		case junitFile:
