@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/trtperf/trtperf/parse"
 	"github.com/trtperf/trtperf/parse/custom"
@@ -47,8 +48,6 @@ type pipeline struct {
 	keep    bool
 	results []*parse.Result
 	place   map[identity]int
-	// readings are those that have not been remembered yet, of runs without Results.
-	readings []parse.Reading
 	// owing is the number of Results that each target was to be asked about.
 	owing map[string]int
 }
@@ -81,39 +80,31 @@ func (p *pipeline) read(ctx context.Context, paths []string) error {
 		p.reading.Bytes, p.report.progress = &progress.bytes, progress
 		defer func() { p.report.progress = nil }()
 	}
+	// A transaction is written to the disk, so the runs that come in a short time share one.
+	const (
+		mostResults = 64
+		mostRuns    = 256
+		longest     = 200 * time.Millisecond
+	)
+	var waiting []*runs.Run
+	results, since := 0, time.Now()
 	for r := range runs.Read(ctx, paths, p.reading) {
-		for _, x := range r.Skipped {
-			p.report.skipped(x)
+		if len(waiting) == 0 {
+			since = time.Now()
 		}
-		for _, d := range r.Diagnostics {
-			p.report.diagnostic(d)
+		waiting, results = append(waiting, r), results+len(r.Results)
+		if results < mostResults && len(waiting) < mostRuns && time.Since(since) < longest {
+			continue
 		}
-		for _, t := range r.FailedTests {
-			p.failedTest(t)
-		}
-		p.found += r.Found
-		if progress := p.report.progress; progress != nil {
-			progress.files.Add(int64(r.Found))
-			progress.found.Add(int64(len(r.Results)))
-		}
-		p.ledger.Inputs.Read += r.Inputs.Read
-		p.ledger.Inputs.Skipped += r.Inputs.Skipped
-		p.ledger.Inputs.Failed += r.Inputs.Failed
-		p.ledger.Inputs.OtherShards += r.Inputs.OtherShards
-		p.ledger.Inputs.Unchanged += r.Recalled
-		p.ledger.Results.Blocks += r.Blocks
-		p.ledger.Results.Stray += r.Stray
-		if r.Reading != nil {
-			p.readings = append(p.readings, *r.Reading)
-		}
-		if err := p.take(ctx, r.Results); err != nil {
+		if err := p.take(ctx, waiting); err != nil {
 			return err
 		}
+		waiting, results = nil, 0
 	}
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if _, err := p.store.commit(ctx, nil, p.readings); err != nil {
+	if err := p.take(ctx, waiting); err != nil {
 		return err
 	}
 	if p.ledger.Inputs.Failed > 0 {
@@ -137,20 +128,52 @@ func (p *pipeline) failedTest(t runs.FailedTest) {
 	}
 }
 
-// take commits the Results of a run and counts them.
-func (p *pipeline) take(ctx context.Context, results []*parse.Result) error {
-	// Readings without Results wait for others: each transaction is written to the disk.
-	const most = 256
-	if len(results) == 0 && len(p.readings) < most {
-		return nil
+// take commits the Results of runs and tells what they hold.
+func (p *pipeline) take(ctx context.Context, all []*runs.Run) error {
+	var results []*parse.Result
+	var readings []parse.Reading
+	for _, r := range all {
+		results = append(results, r.Results...)
+		if r.Reading != nil {
+			readings = append(readings, *r.Reading)
+		}
 	}
-	commits, err := p.store.commit(ctx, results, p.readings)
+	commits, err := p.store.commit(ctx, results, readings)
 	if err != nil {
 		return err
 	}
-	p.readings = nil
+	for _, r := range all {
+		p.tell(r, commits[:len(r.Results)])
+		commits = commits[len(r.Results):]
+	}
+	return nil
+}
+
+// tell tells what a run holds and counts it.
+func (p *pipeline) tell(r *runs.Run, commits []commit) {
+	for _, x := range r.Skipped {
+		p.report.skipped(x)
+	}
+	for _, d := range r.Diagnostics {
+		p.report.diagnostic(d)
+	}
+	for _, t := range r.FailedTests {
+		p.failedTest(t)
+	}
+	p.found += r.Found
+	if progress := p.report.progress; progress != nil {
+		progress.files.Add(int64(r.Found))
+		progress.found.Add(int64(len(r.Results)))
+	}
+	p.ledger.Inputs.Read += r.Inputs.Read
+	p.ledger.Inputs.Skipped += r.Inputs.Skipped
+	p.ledger.Inputs.Failed += r.Inputs.Failed
+	p.ledger.Inputs.OtherShards += r.Inputs.OtherShards
+	p.ledger.Inputs.Unchanged += r.Recalled
+	p.ledger.Results.Blocks += r.Blocks
+	p.ledger.Results.Stray += r.Stray
 	for i, c := range commits {
-		read := results[i]
+		read := r.Results[i]
 		id := c.merged.ID
 		if c.known != nil {
 			p.report.duplicate(id, read.Source, *c.known)
@@ -175,7 +198,6 @@ func (p *pipeline) take(ctx context.Context, results []*parse.Result) error {
 		}
 		p.note(c.merged)
 	}
-	return nil
 }
 
 // note counts a Result and keeps it, if it is to be kept.

@@ -31,14 +31,14 @@ func (i *interrupter) Write(p []byte) (int, error) {
 // An interrupted process keeps what it has committed, and the same command goes on from there.
 func TestInterruptedProcess(t *testing.T) {
 	dir, out := t.TempDir(), t.TempDir()
-	const runs = 40
+	const runs = 600
 	example, err := os.ReadFile("../../testdata/logs/example.log")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for i := range runs {
 		text := strings.ReplaceAll(string(example), "3317.94", fmt.Sprintf("%d.94", 3000+i))
-		if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("%02d.log", i)), []byte(text), 0o644); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("%03d.log", i)), []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}

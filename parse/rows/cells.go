@@ -135,22 +135,37 @@ func (c *cells) quotes(add func([]byte)) error {
 			}
 			return err
 		}
-		n := bytes.IndexByte(window, '"')
-		if n < 0 {
-			n = len(window)
+		done, from := 0, 0
+		for {
+			n := bytes.IndexByte(window[from:], '"')
+			if n < 0 {
+				c.within(window[done:], add)
+				c.r.Discard(len(window))
+				break
+			}
+			end := from + n
+			if end+1 == len(window) {
+				// What follows decides: the text before it is taken, and the quote is looked at again with it.
+				c.within(window[done:end], add)
+				c.r.Discard(end)
+				following, err := c.r.Peek(2)
+				if err != nil || following[1] != '"' {
+					c.r.Discard(1)
+					return nil
+				}
+				c.r.Discard(2)
+				add([]byte{'"'})
+				break
+			}
+			if window[end+1] != '"' {
+				c.within(window[done:end], add)
+				c.r.Discard(end + 1)
+				return nil
+			}
+			// A doubled quote is one.
+			c.within(window[done:end+1], add)
+			done, from = end+2, end+2
 		}
-		c.within(window[:n], add)
-		closed := n < len(window)
-		c.r.Discard(n)
-		if !closed {
-			continue
-		}
-		c.r.Discard(1)
-		if following, err := c.r.Peek(1); err != nil || following[0] != '"' {
-			return nil
-		}
-		c.r.Discard(1)
-		add([]byte{'"'})
 	}
 }
 
@@ -161,6 +176,9 @@ func (c *cells) within(piece []byte, add func([]byte)) {
 	}
 	if len(piece) > 0 {
 		c.cr = piece[len(piece)-1] == '\r'
+	}
+	if len(piece) == 0 {
+		return
 	}
 	c.line += bytes.Count(piece, []byte{'\n'})
 	for i := bytes.IndexByte(piece, '\r'); i >= 0; i = bytes.IndexByte(piece, '\r') {
