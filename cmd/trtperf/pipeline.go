@@ -309,7 +309,8 @@ func (m *memory) commit(_ context.Context, results []*parse.Result, _ []parse.Re
 		c.merged = read
 		key := identityOf(read.ID)
 		old := m.known[key]
-		if first, ok := m.first[key]; ok && old == nil {
+		first, ok := m.first[key]
+		if ok && old == nil {
 			old = first.result(read.ID)
 		}
 		if old != nil {
@@ -318,7 +319,12 @@ func (m *memory) commit(_ context.Context, results []*parse.Result, _ []parse.Re
 				c.merged, c.disagrees = old, old.TestID
 				continue
 			}
-			c.merged = parse.Merge(old, read)
+			// Of two valid readings a light store keeps the first one's place alone.
+			if !m.light || !old.Valid() || !read.Valid() {
+				c.merged = parse.Merge(old, read)
+			} else if ok {
+				continue
+			}
 		}
 		if m.light && c.merged.Valid() {
 			if name := c.merged.Source.File; file == nil || *file != name {
