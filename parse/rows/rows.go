@@ -340,8 +340,8 @@ func (s *Scanner) close() {
 	}
 	s.open = nil
 	if parse.IsIdentity(s.key[1]) {
-		// The block's own rows are known by this identity; those of the file would replace them.
-		r.ID, r.Rows = s.key[1], nil
+		// It is known by its block's rows; the file's are not these, and neither is its command the Result's.
+		r.ID, r.Rows, r.Labels.Command = s.key[1], nil, ""
 	} else {
 		sum := sha256.Sum256(s.sum.Bytes())
 		r.ID = hex.EncodeToString(sum[:])

@@ -121,7 +121,7 @@ func readContent(ctx context.Context, f located, text peeker, opt *Options) *con
 	c := &content{}
 	in := contextReader{ctx, text}
 	switch f.kind {
-	case unknownFile, archiveFile, clientLog, jobLog:
+	case unknownFile, archiveFile, ownFile, clientLog, jobLog:
 		head, err := text.Peek(input.SniffLen)
 		if err != nil && !errors.Is(err, io.EOF) {
 			c.err = err

@@ -180,6 +180,9 @@ func (r *reader) takeCases(f *located, c *content) {
 	r.Blocks += len(c.cases)
 	for _, x := range c.cases {
 		x.Source.File = f.Path
+		if x.TestID.Suite == parse.PerfSanity {
+			x.TestID = bare(x.TestID)
+		}
 		x.Mode = cmp.Or(x.TestID.Mode(), r.opt.Mode)
 		r.describe(x, &test{id: x.TestID, dir: f.abs})
 		r.Results = append(r.Results, x)

@@ -2,9 +2,7 @@ package run
 
 import (
 	"fmt"
-	"math"
 	"slices"
-	"strings"
 
 	"github.com/trtperf/trtperf/parse"
 )
@@ -56,9 +54,7 @@ func difference(x *parse.Result, saved map[string]parse.Value) string {
 		if !ok {
 			continue
 		}
-		_, decimals, _ := strings.Cut(printed.Text, ".")
-		// Half of the last digit, and what a float64 may be off.
-		if math.Abs(printed.Value-saved[name].Value) > 0.5*math.Pow10(-len(decimals))*(1+1e-6) {
+		if !printed.Rounds(saved[name].Value) {
 			return fmt.Sprintf("%s is %s there and %s here", name, printed.Text, saved[name].Text)
 		}
 		compared++
