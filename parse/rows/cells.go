@@ -36,7 +36,7 @@ var errOpenQuote = errors.New("the quote is never closed")
 // error is io.EOF at the end, errOpenQuote or the reader's.
 func (c *cells) next() ([][]byte, error) {
 	for {
-		c.text, c.ends, c.begin = c.text[:0], c.ends[:0], c.line
+		c.text, c.ends, c.begin, c.opened = c.text[:0], c.ends[:0], c.line, 0
 		more, err := true, error(nil)
 		for more && err == nil {
 			more, err = c.cell()
@@ -60,8 +60,8 @@ func (c *cells) next() ([][]byte, error) {
 	}
 }
 
-// quoted reports whether the record's only cell stood in quotes.
-func (c *cells) quoted() bool { return c.opened >= c.begin && c.opened > 0 }
+// quoted reports whether a cell of the record stood in quotes.
+func (c *cells) quoted() bool { return c.opened > 0 }
 
 // cell reads a cell and what ends it. More says that another cell follows in the record; the error is io.EOF where the file ends
 // behind the cell.

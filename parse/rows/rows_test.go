@@ -82,6 +82,7 @@ func TestScanner(t *testing.T) {
 		"two equal columns":   {"network_name,metric_type,perf_metric,perf_metric,state\nf[a],SEQ_THROUGHPUT,1,2,valid\n", []string{"1 2-2 valid SEQ_THROUGHPUT=2"}, []string{"bad-row@1"}},
 		"quote never closed":  {one + "\"f[b],SEQ_THROUGHPUT,1\n" + one, plain, []string{"bad-row@4"}},
 		"NUL and bad letters": {header + row("f[a]", "SEQ_\x00\xff", "1"), []string{"1 2-2 valid SEQ_\x00\ufffd=1"}, []string{"unknown-label@2"}},
+		"quoted, no line end": {header + `"f[a]",x,"SEQ_THROUGHPUT",3.24,"valid"`, []string{"1 2-2 valid SEQ_THROUGHPUT=3.24"}, nil},
 		"header only":         {header, nil, nil},
 		"empty":               {"", nil, nil},
 	} {
