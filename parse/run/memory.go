@@ -153,25 +153,14 @@ func markBeside(paths []string) string {
 	return hex.EncodeToString(h.Sum(nil)[:8])
 }
 
-// packed is the form in which a Run is kept.
-type packed struct {
-	Results     []*parse.Result
-	FailedTests []FailedTest
-	Skipped     []parse.Skipped
-	Diagnostics []parse.Diagnostic
-	Inputs      parse.InputCount
-	Found       int
-	Blocks      int
-	Stray       int
-}
-
+// packRun makes the form in which a Run is kept.
 func packRun(r *Run) ([]byte, error) {
 	var out bytes.Buffer
 	w, err := zstd.NewWriter(&out, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithWindowSize(64<<10))
 	if err != nil {
 		return nil, err
 	}
-	if err := json.NewEncoder(w).Encode(packed{r.Results, r.FailedTests, r.Skipped, r.Diagnostics, r.Inputs, r.Found, r.Blocks, r.Stray}); err != nil {
+	if err := json.NewEncoder(w).Encode(r); err != nil {
 		return nil, err
 	}
 	if err := w.Close(); err != nil {
@@ -186,12 +175,11 @@ func unpackRun(text []byte) (*Run, error) {
 		return nil, err
 	}
 	defer d.Close()
-	var p packed
-	if err := json.NewDecoder(d).Decode(&p); err != nil {
+	var r Run
+	if err := json.NewDecoder(d).Decode(&r); err != nil {
 		return nil, err
 	}
-	return &Run{Results: p.Results, FailedTests: p.FailedTests, Skipped: p.Skipped, Diagnostics: p.Diagnostics, Inputs: p.Inputs, Found: p.Found,
-		Blocks: p.Blocks, Stray: p.Stray}, nil
+	return &r, nil
 }
 
 // lookedFor notes where a configuration was looked for, so that one that appears there later is read.

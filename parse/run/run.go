@@ -80,8 +80,8 @@ type Run struct {
 	Stray int
 	// Recalled is how many of the inputs were not read again, since they have not changed; Reading is what is to be remembered of
 	// them, or nil.
-	Recalled int
-	Reading  *parse.Reading
+	Recalled int            `json:"-"`
+	Reading  *parse.Reading `json:"-"`
 
 	// more reads on where the run's file holds more than should be held at once; nil at its end.
 	more func() *Run
