@@ -103,13 +103,37 @@ type System struct {
 	Host        string   `json:"host,omitempty"`
 }
 
-// Job describes the run that the benchmark belonged to. All of it comes from flags or the environment.
+// Job describes the run that the benchmark belonged to. All of it comes from flags, from the file that a launch leaves, or from the
+// environment.
 type Job struct {
 	TensorRTLLM string `json:"trtllm,omitempty"`
 	TensorRT    string `json:"tensorrt,omitempty"`
 	Commit      string `json:"commit,omitempty"`
 	Link        string `json:"link,omitempty"`
 	Notes       string `json:"notes,omitempty"`
+	Build       Build  `json:"build,omitzero"`
+}
+
+// Build is the build of a CI system that ran the test; see package build for where it comes from.
+type Build struct {
+	ID      string `json:"id,omitempty"`
+	URL     string `json:"url,omitempty"`
+	JobName string `json:"job_name,omitempty"`
+	// JobID and JobURL are those of the job above, which started this build.
+	JobID  string `json:"job_id,omitempty"`
+	JobURL string `json:"job_url,omitempty"`
+	Branch string `json:"branch,omitempty"`
+	Stage  string `json:"stage,omitempty"`
+	// Host is the machine that the build ran on, which need not be the one that measured.
+	Host string `json:"host,omitempty"`
+	// PostMerge and PullRequest say what kind of build it is; both false is one that a person started.
+	PostMerge   *bool `json:"post_merge,omitempty"`
+	PullRequest *bool `json:"pull_request,omitempty"`
+	// Trigger… say who or what started it.
+	TriggerUser   string `json:"trigger_user,omitempty"`
+	TriggerLink   string `json:"trigger_link,omitempty"`
+	TriggerID     string `json:"trigger_id,omitempty"`
+	TriggerCommit string `json:"trigger_commit,omitempty"`
 }
 
 // Source is the place a Result was read from.

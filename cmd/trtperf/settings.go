@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -18,6 +19,7 @@ import (
 
 	"github.com/trtperf/trtperf/parse"
 	"github.com/trtperf/trtperf/parse/archive"
+	"github.com/trtperf/trtperf/parse/build"
 	"github.com/trtperf/trtperf/parse/custom"
 	runs "github.com/trtperf/trtperf/parse/run"
 )
@@ -38,6 +40,7 @@ type settings struct {
 	smClock   float64
 	memClock  float64
 	job       parse.Job
+	buildEnv  bool
 	startTime timeFlag
 	endTime   timeFlag
 
@@ -185,6 +188,7 @@ func (s *settings) addReading(f *pflag.FlagSet) {
 	f.StringVar(&s.job.Commit, "commit", "", "commit that was tested")
 	f.StringVar(&s.job.Link, "link", "", "link to the job")
 	f.StringVar(&s.job.Notes, "notes", "", "free text")
+	f.BoolVar(&s.buildEnv, "build-env", false, "take commit, branch, build and trigger from the CI system's environment: this build ran the tests")
 	f.Var(&s.startTime, "start-time", "start of the run, in UTC")
 	f.Var(&s.endTime, "end-time", "end of the run, in UTC")
 }
@@ -349,6 +353,10 @@ func (s *settings) reading(std stdio) (runs.Options, error) {
 		if o.Table, err = o.Table.With(own); err != nil {
 			return o, usagef("--metrics %s: %w", s.metrics, err)
 		}
+	}
+	if s.buildEnv {
+		of := build.FromEnvironment(std.getenv)
+		o.Job.Build, o.Job.Commit, o.Job.Link = of.Build, cmp.Or(o.Job.Commit, of.Commit), cmp.Or(o.Job.Link, of.Link)
 	}
 	if s.gpuCount > 0 {
 		o.System.GPUCount = &s.gpuCount

@@ -12,6 +12,7 @@ import (
 
 	"github.com/trtperf/trtperf/parse"
 	"github.com/trtperf/trtperf/parse/benchlog"
+	"github.com/trtperf/trtperf/parse/build"
 	"github.com/trtperf/trtperf/parse/clientjson"
 	"github.com/trtperf/trtperf/parse/devicestep"
 	"github.com/trtperf/trtperf/parse/input"
@@ -287,7 +288,7 @@ func (c *content) next(f located) {
 	}
 }
 
-// readFacts reads trtperf-system.BENCHMARK.json, session_properties.csv or gpu_monitoring.csv.
+// readFacts reads trtperf-system.BENCHMARK.json, trtperf-job.json, session_properties.csv or gpu_monitoring.csv.
 func (c *content) readFacts(in io.Reader, f located) {
 	text, err := readSmall(in, maxSystemFile)
 	switch {
@@ -298,6 +299,8 @@ func (c *content) readFacts(in io.Reader, f located) {
 	case filepath.Ext(f.name) == ".csv":
 		c.facts.rank = 1
 		err = readProperties(bytes.NewReader(text), &c.facts)
+	case f.name == build.FileName:
+		err = json.Unmarshal(text, &c.facts.job)
 	default:
 		err = json.Unmarshal(text, &c.facts.system)
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/trtperf/trtperf/parse"
+	"github.com/trtperf/trtperf/parse/build"
 	"github.com/trtperf/trtperf/parse/clientjson"
 	"github.com/trtperf/trtperf/parse/config"
 	"github.com/trtperf/trtperf/parse/custom"
@@ -100,6 +101,7 @@ var layout = compile([]rule{
 	{name: `slurm[-_].+\.(out|log)`, kind: jobLog},
 	{name: `unfinished_test\.txt`, kind: unfinished},
 	{name: `trtperf-system\.(?<role>BENCHMARK|(CTX|GEN)_\d+|DISAGG_SERVER)\.json`, kind: systemFile, reason: "the machine of another role than BENCHMARK"},
+	{name: regexp.QuoteMeta(build.FileName), kind: systemFile},
 	{name: `session_properties\.csv`, kind: systemFile},
 	{name: `gpu_monitoring\.csv`, kind: monitorFile},
 	{name: clientjson.NamePattern(), kind: clientJSON, reason: "a client's JSON beside no result"},

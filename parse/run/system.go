@@ -15,17 +15,18 @@ import (
 	"github.com/trtperf/trtperf/parse"
 )
 
-// systemFacts is what one file says of the machine that ran the benchmark.
+// systemFacts is what one file says of the machine that ran the benchmark, or of the build that started it.
 type systemFacts struct {
 	dir   string // absolute
 	given bool
 	// rank orders the kinds of files: what launch wrote on the node comes before what test_perf.py exported.
 	rank       int
 	system     parse.System
+	job        parse.Job
 	start, end time.Time
 }
 
-// readSystem takes what trtperf-system.BENCHMARK.json, session_properties.csv or gpu_monitoring.csv says.
+// readSystem takes what trtperf-system.BENCHMARK.json, trtperf-job.json, session_properties.csv or gpu_monitoring.csv says.
 func (r *reader) readSystem(f *located) {
 	f.taken = true
 	c := r.content(f)
@@ -160,6 +161,7 @@ func (r *reader) describe(result *parse.Result, t *test) {
 		for _, facts := range r.systems {
 			if facts.rank == rank && (facts.given || within(t.dir, facts.dir)) {
 				fillAbsent(&result.System, facts.system)
+				fillAbsent(&result.Job, facts.job)
 				result.StartedAt, result.EndedAt = first(result.StartedAt, facts.start), first(result.EndedAt, facts.end)
 			}
 		}
@@ -181,7 +183,7 @@ func first(a, b time.Time) time.Time {
 }
 
 // fillAbsent sets the fields of s that are absent.
-func fillAbsent(s *parse.System, from parse.System) {
+func fillAbsent[T any](s *T, from T) {
 	to, src := reflect.ValueOf(s).Elem(), reflect.ValueOf(from)
 	for i := range to.NumField() {
 		if to.Field(i).IsZero() {
