@@ -20,6 +20,29 @@ const (
 	exitInterrupted = 130 // interrupted
 )
 
+// exitWords says what a code means, in a word or two.
+func exitWords(code int) string {
+	switch code {
+	case exitOK:
+		return "done"
+	case exitUsage:
+		return "wrong usage or configuration"
+	case exitNothing:
+		return "no result found"
+	case exitUnread:
+		return "some input could not be read"
+	case exitFailed:
+		return "a test failed"
+	case exitOwed:
+		return "a delivery is owed"
+	case exitLaunch:
+		return "the launch failed"
+	case exitInterrupted:
+		return "interrupted"
+	}
+	return "internal error"
+}
+
 // exitOrder decides where several conditions hold.
 var exitOrder = []int{exitInternal, exitInterrupted, exitUsage, exitLaunch, exitOwed, exitUnread, exitFailed, exitNothing}
 

@@ -254,6 +254,12 @@ func (p *pipeline) finish(ctx context.Context, err error) error {
 	p.ledger.Conditions = append([]int{}, p.conditions...)
 	p.ledger.Exit = worst(p.conditions)
 	p.report.results()
+	if failed := p.report.summary.write(&p.ledger); failed != nil {
+		p.report.diagnostic(parse.Diagnostic{Severity: parse.Error, Code: "output", File: p.settings.summary, Message: failed.Error()})
+		p.condition(exitUsage)
+		slices.Sort(p.conditions)
+		p.ledger.Conditions, p.ledger.Exit = append([]int{}, p.conditions...), worst(p.conditions)
+	}
 	p.report.ledger(&p.ledger, !p.outboxOnly)
 	if err == nil {
 		err = p.report.err

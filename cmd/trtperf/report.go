@@ -28,10 +28,11 @@ type reporter struct {
 	err error
 	// progress is shown while inputs are read; nil otherwise.
 	progress *progress
+	summary  *summary
 }
 
 func newReporter(s *settings, std stdio) *reporter {
-	r := &reporter{text: std.out, quiet: s.quiet, verbose: s.verbose, notes: map[string]int{}, row: map[string]int{}}
+	r := &reporter{text: std.out, quiet: s.quiet, verbose: s.verbose, notes: map[string]int{}, row: map[string]int{}, summary: newSummary(s.summary)}
 	if s.json {
 		r.events, r.text = std.out, std.err
 	}
@@ -80,6 +81,7 @@ type resultEvent struct {
 // result tells of a Result that is new to this command, or whose status a later input has changed.
 func (r *reporter) result(x *parse.Result) {
 	r.event(resultEvent{"result", x})
+	r.summary.result(x)
 	if !r.quiet {
 		light := *x
 		light.Rows = nil
@@ -218,17 +220,9 @@ func (r *reporter) results() {
 	}
 	fmt.Fprintln(w, strings.Join(append(head, "ID"), "\t"))
 	for _, x := range r.shown {
-		test := x.TestID.String()
-		if test == "" {
-			test = fmt.Sprintf("%s block %d", x.Source.File, x.Source.Block)
-		}
-		cells := []string{string(x.Status), test, named(x.Server.Index, x.Server.Name), named(x.Client.Index, x.Client.Name), number(x.Client.Concurrency)}
+		cells := []string{string(x.Status), resultName(x), named(x.Server.Index, x.Server.Name), named(x.Client.Index, x.Client.Name), number(x.Client.Concurrency)}
 		for _, c := range tableColumns {
-			text := "-"
-			if v, ok := x.Metrics[c.metric]; ok {
-				text = v.Text
-			}
-			cells = append(cells, text)
+			cells = append(cells, metricText(x, c.metric))
 		}
 		fmt.Fprintln(w, strings.Join(append(cells, x.ID[:12]), "\t"))
 	}
@@ -242,6 +236,22 @@ func (r *reporter) results() {
 	}
 	r.shown = nil
 	clear(r.row)
+}
+
+// resultName is a Result's test, or where it stands.
+func resultName(r *parse.Result) string {
+	if test := r.TestID.String(); test != "" {
+		return test
+	}
+	return fmt.Sprintf("%s block %d", r.Source.File, r.Source.Block)
+}
+
+// metricText is a metric as printed, or "-".
+func metricText(r *parse.Result, name string) string {
+	if v, ok := r.Metrics[name]; ok {
+		return v.Text
+	}
+	return "-"
 }
 
 // named shows an index and a name, as far as they are known.

@@ -54,6 +54,7 @@ type settings struct {
 	outputDir     string
 	layout        string
 	perTest       bool
+	summary       string
 	includeFailed bool
 
 	db        string
@@ -196,6 +197,7 @@ func (s *settings) addReading(f *pflag.FlagSet) {
 func (s *settings) addOutput(f *pflag.FlagSet) {
 	s.addOutputDir(f)
 	f.StringVar(&s.layout, "layout", "guide,metric-rows", "CSV layouts: guide, metric-rows, full")
+	f.StringVar(&s.summary, "summary", "", "Markdown page of what was found, for a build's description")
 	f.BoolVar(&s.perTest, "per-test", false, "CSVs per test, in <output-dir>/<test id>/")
 }
 
