@@ -1,182 +1,278 @@
-// Package launch starts performance tests and waits for them.
+// Package launch says what a launch of one performance test does.
 //
-// A [Plan] is computed first and is pure: the node ids, the files with their content, the argument list, the environment. It can be
-// printed; then it is carried out. What runs is always an argument list and never a shell's text.
+// A [Plan] is computed first, by [New] from a [Spec], and is pure: the node id, the argument lists, the environment, the files with their
+// content, nodes, GPUs and tasks, all limits. It can be printed, stored as plan.json and carried out on another machine. Packages
+// launch/local and launch/slurm carry it out and return an [Outcome]; [Plan.Verdict] says what that means.
 //
 // # Targets
 //
-// A target is a pytest node id, which is run as it stands; the name of a configuration, of which the node id is built; or a
-// test-list file with a node id a line. Node ids are built as TensorRT-LLM's own scripts do:
+// A target is a pytest node id, which is run as it stands, or the name of a configuration, of which the node id is built as
+// TensorRT-LLM's own scripts do:
 //
-//	disagg               <module>::<function>[<prefix>-<config>]
+//	disagg                <module>::<function>[<prefix>-<config>]
 //	single-agg, multi-agg <module>::<function>[aggr_upload-<config>[-<server>]]
-//
-// Module, function and prefix come from PERF_TEST_MODULE, PERF_TEST_FUNCTION and PERF_TEST_PREFIX; empty means the default.
 package launch
 
 import (
-	"bufio"
-	"bytes"
-	"cmp"
-	"errors"
+	"encoding/json"
 	"fmt"
+	"os"
 	"path/filepath"
-	"strings"
+	"time"
 
 	"github.com/trtperf/trtperf/parse"
 )
 
-// Defaults of TensorRT-LLM's scripts.
+// PlanVersion is the version of plan.json. A plan of another version is refused.
+const PlanVersion = 1
+
+// PlanFile is the name of the plan in its workspace.
+const PlanFile = "plan.json"
+
+// Way is how the roles of a test are started.
+type Way string
+
 const (
-	DefaultModule       = "perf/test_perf_sanity.py"
-	DefaultPrefix       = "disagg_upload"
-	aggregatedPrefix    = "aggr_upload"
-	defsDirectory       = "tests/integration/defs"
-	disaggTestListName  = "test_list_disagg.txt"
-	regularTestListName = "test_list.txt"
-	resultsName         = "results.xml"
+	// Native: trtperf writes the job script itself.
+	Native Way = "native"
+	// Tree: the checkout's own submit.py and draft make the job script.
+	Tree Way = "tree"
 )
 
-// Request is what the user asks for.
-type Request struct {
-	// Target is a node id, a configuration's name, or a test list's path.
-	Target string
-	// List is the content of the test list where Target names one; nil otherwise.
-	List []byte
-	// Module, Function and Prefix are PERF_TEST_MODULE, PERF_TEST_FUNCTION and PERF_TEST_PREFIX.
-	Module, Function, Prefix string
-	// Mode is needed where Target is a configuration's name.
-	Mode parse.Mode
-	// Tree is the TensorRT-LLM checkout.
-	Tree string
-	// Workspace is the run's own directory.
-	Workspace string
+// On says where a plan is carried out.
+type On string
+
+const (
+	// Local: processes on this machine.
+	Local On = "local"
+	// Slurm: one job.
+	Slurm On = "slurm"
+)
+
+// Test is the selected pytest node.
+type Test struct {
+	NodeID   string `json:"node_id"` // <module>::<function>[<id>], the module relative to the plan's Dir
+	Module   string `json:"module"`
+	Function string `json:"function,omitempty"`
+	Prefix   string `json:"prefix,omitempty"`
+	ID       string `json:"id,omitempty"` // what stands between the brackets
+	Config   string `json:"config,omitempty"`
+}
+
+// Hardware is what the test occupies. A server has whole nodes for itself (the rule of TensorRT-LLM's submit.py); expert parallelism does
+// not count. Zero means that no configuration tells it.
+type Hardware struct {
+	GPUsPerNode int `json:"gpus_per_node,omitempty"`
+	Nodes       int `json:"nodes,omitempty"`
+	// Tasks is the job's --ntasks, TasksPerNode its --ntasks-per-node.
+	Tasks        int `json:"tasks,omitempty"`
+	TasksPerNode int `json:"tasks_per_node,omitempty"`
+	// RequestPerNode is the number of GPUs to ask for on each node.
+	RequestPerNode int `json:"request_per_node,omitempty"`
+	// GPUs is what the job holds in all.
+	GPUs int `json:"gpus,omitempty"`
+	// Context and Generation are the workers of a disaggregated test, Aggregated the server of an aggregated one.
+	Context    *Servers `json:"context,omitempty"`
+	Generation *Servers `json:"generation,omitempty"`
+	Aggregated *Servers `json:"aggregated,omitempty"`
+}
+
+// Servers are servers of one kind.
+type Servers struct {
+	Count int `json:"count"`
+	// World is the number of GPUs, and so of ranks, of each.
+	World int `json:"world"`
+	// Nodes is the number of nodes of each, PerNode the number of its GPUs on each of them.
+	Nodes   int `json:"nodes"`
+	PerNode int `json:"per_node"`
 }
 
 // File is a file that a plan writes into the workspace.
 type File struct {
-	Name, Content string
+	// Path is relative to the workspace, with slashes.
+	Path    string `json:"path"`
+	Mode    uint32 `json:"mode"` // permission bits
+	Content string `json:"content,omitempty"`
+	// Link makes it a symbolic link to that path.
+	Link string `json:"link,omitempty"`
 }
 
-// Plan is what a launch does.
+// Command is a program to run to its end, without a shell.
+type Command struct {
+	Name string   `json:"name"`
+	Argv []string `json:"argv"`
+	// Env is added to the environment, as NAME=VALUE.
+	Env []string `json:"env,omitempty"`
+	Dir string   `json:"dir"`
+	// Log is where its output goes, relative to the workspace.
+	Log string `json:"log,omitempty"`
+	// Makes is the file that it must make, relative to the workspace.
+	Makes string `json:"makes,omitempty"`
+}
+
+// Step is one role of the test: a srun step of a job, or a process on this machine.
+type Step struct {
+	Role parse.Role `json:"role"`
+	// Nodes, Tasks and TasksPerNode are the srun step's. A local execution starts one process.
+	Nodes        int `json:"nodes,omitempty"`
+	Tasks        int `json:"tasks,omitempty"`
+	TasksPerNode int `json:"tasks_per_node,omitempty"`
+	// FirstNode is the index of its first node among the job's.
+	FirstNode int `json:"first_node,omitempty"`
+	// Overlap: it shares its node with another step.
+	Overlap bool `json:"overlap,omitempty"`
+	// MPI is the value of srun's --mpi; empty for steps that must have none.
+	MPI string `json:"mpi,omitempty"`
+	// Argv is what each task runs, Unset and Env what is taken from and added to its environment (NAME=VALUE), Dir its directory.
+	Argv  []string `json:"argv"`
+	Unset []string `json:"unset,omitempty"`
+	Env   []string `json:"env,omitempty"`
+	Dir   string   `json:"dir"`
+	// Log is where its output goes, JUnit the results.xml that it writes, Exit the file in which a job's script leaves its exit code;
+	// all relative to the workspace. Without a Log it is the job's own output.
+	Log   string `json:"log,omitempty"`
+	JUnit string `json:"junit,omitempty"`
+	Exit  string `json:"exit,omitempty"`
+	// Foreground: the run ends with this step.
+	Foreground bool `json:"foreground,omitempty"`
+}
+
+// Job is the Slurm job of a plan.
+type Job struct {
+	Name      string   `json:"name"`
+	Partition string   `json:"partition,omitempty"`
+	Account   string   `json:"account,omitempty"`
+	TimeLimit Duration `json:"time_limit"`
+	// Directives are the script's #SBATCH options in their order.
+	Directives []string `json:"directives"`
+	// Args are further options for sbatch's command line.
+	Args []string `json:"args,omitempty"`
+	// Segment is sbatch's --segment, for its command line, where this Slurm knows the option; 0 for none.
+	Segment int `json:"segment,omitempty"`
+	// SrunArgs are the arguments of every step.
+	SrunArgs []string `json:"srun_args,omitempty"`
+	// Script is what to submit, Output the job's own log with %j for the job id; both relative to the workspace.
+	Script string `json:"script"`
+	Output string `json:"output"`
+}
+
+// Duration is a time.Duration that is written as text, "1h30m0s".
+type Duration time.Duration
+
+// MarshalText implements [encoding.TextMarshaler].
+func (d Duration) MarshalText() ([]byte, error) { return []byte(time.Duration(d).String()), nil }
+
+// UnmarshalText implements [encoding.TextUnmarshaler].
+func (d *Duration) UnmarshalText(text []byte) error {
+	v, err := time.ParseDuration(string(text))
+	*d = Duration(v)
+	return err
+}
+
+// Waits are the limits of everything that is waited for.
+type Waits struct {
+	// Queue is how long the job may wait to start.
+	Queue Duration `json:"queue"`
+	// Run is how long the test may run, from its start to its end. A job's own time limit is the same or less.
+	Run Duration `json:"run"`
+	// Finish is how long other roles may take to end once BENCHMARK has ended.
+	Finish Duration `json:"finish"`
+	// Grace is how long an interrupted process, or a cancelled job, may take to end.
+	Grace Duration `json:"grace"`
+	// Results is how long result files may take to appear after the end, as on a file system of several machines.
+	Results Duration `json:"results"`
+	// Poll is the time between two looks at a job, Silence how long Slurm may give no answer before the job counts as lost.
+	Poll    Duration `json:"poll"`
+	Silence Duration `json:"silence"`
+}
+
+// Expected is a file that a run must or may leave.
+type Expected struct {
+	// Path is relative to the workspace.
+	Path string     `json:"path"`
+	Role parse.Role `json:"role,omitempty"`
+	What string     `json:"what"`
+	// Required: its absence is an error.
+	Required bool `json:"required,omitempty"`
+	// As is the name that it is given at the end, where that is another.
+	As string `json:"as,omitempty"`
+}
+
+// Plan is what a launch of one test does. It holds no secret.
 type Plan struct {
-	NodeIDs []string
-	Mode    parse.Mode // empty where the targets do not tell it
-	// Dir is the directory that pytest runs in.
-	Dir       string
-	Workspace string
-	Argv      []string
-	Files     []File
-	// Results is the path of the results.xml that pytest writes.
-	Results string
+	Version int `json:"version"`
+	// Spec is what the plan was computed from. [New] of it is this plan.
+	Spec  Spec   `json:"spec"`
+	RunID string `json:"run_id"`
+	Test  Test   `json:"test"`
+	// Mode is empty for tests of another grammar than perf-sanity's.
+	Mode parse.Mode `json:"mode,omitempty"`
+	// SubMode is e2e, gen_only, gen_only_no_context, ctx_only …; empty for plain aggregated tests.
+	SubMode string `json:"sub_mode,omitempty"`
+	Way     Way    `json:"way"`
+	// WayReason says why that way was taken.
+	WayReason string `json:"way_reason,omitempty"`
+	On        On     `json:"on"`
+	// Tree is the checkout, Dir the directory that pytest runs in, RootDir pytest's root directory; all absolute.
+	Tree    string `json:"tree"`
+	Dir     string `json:"dir"`
+	RootDir string `json:"root_dir"`
+	// Workspace is the run's own directory, absolute. Paths of files, logs and results are relative to it.
+	Workspace string   `json:"workspace"`
+	Hardware  Hardware `json:"hardware"`
+	// Environment is what every process of the run gets beside what it inherits, as NAME=VALUE.
+	Environment []string `json:"environment,omitempty"`
+	Files       []File   `json:"files"`
+	// System writes trtperf-system.<ROLE>.json; nil where the job's script does it.
+	System *Command `json:"system,omitempty"`
+	// Prepare runs on the launching machine after the files are written and before the start.
+	Prepare []Command `json:"prepare,omitempty"`
+	// Steps are in the order of their start.
+	Steps   []Step     `json:"steps"`
+	Job     *Job       `json:"job,omitempty"`
+	Waits   Waits      `json:"waits"`
+	Results []Expected `json:"results"`
+	// Announcement is what TensorRT-LLM's scripts print before a launch, word for word, since others read it.
+	Announcement string `json:"announcement,omitempty"`
 	// Remarks are what a person should know before it runs.
-	Remarks []string
+	Remarks []string `json:"remarks,omitempty"`
 }
 
-// NewPlan computes a plan. InDefs reports whether a module lies below the checkout's tests/integration/defs, which is then the
-// directory that pytest runs in.
-func NewPlan(r Request, inDefs func(module string) bool) (*Plan, error) {
-	p := &Plan{Mode: r.Mode, Workspace: r.Workspace, Dir: r.Tree, Results: filepath.Join(r.Workspace, resultsName)}
-	switch {
-	case r.List != nil:
-		ids, err := readList(r.Target, r.List)
-		if err != nil {
-			return nil, err
-		}
-		p.NodeIDs = ids
-	case strings.Contains(r.Target, "::"):
-		p.NodeIDs = []string{r.Target}
-	default:
-		id, err := nodeID(r)
-		if err != nil {
-			return nil, err
-		}
-		p.NodeIDs = []string{id}
-	}
-	for _, node := range p.NodeIDs {
-		id, err := parse.ParseTestID(node)
-		if err != nil {
-			return nil, err
-		}
-		module, function, _ := strings.Cut(node, "::")
-		if !strings.HasSuffix(module, ".py") || function == "" {
-			return nil, fmt.Errorf("%q is no node id: write <module>.py::<function>[<id>]", node)
-		}
-		if p.Mode == "" {
-			p.Mode = id.Mode()
-		}
-		if id.Suite == parse.PerfSanity && id.Upload == parse.UploadNo {
-			p.Remarks = append(p.Remarks, fmt.Sprintf("the prefix %q does not contain \"upload\", so the test's own upload is off", id.Prefix))
-		}
-		if inDefs(module) {
-			p.Dir = filepath.Join(r.Tree, filepath.FromSlash(defsDirectory))
-		}
-	}
-	list := regularTestListName
-	if p.Mode == parse.Disagg {
-		list = disaggTestListName
-	}
-	p.Files = []File{{list, strings.Join(p.NodeIDs, "\n") + "\n"}}
-	p.Argv = append([]string{"pytest"}, p.NodeIDs...)
-	p.Argv = append(p.Argv, "-vv", "-o", "junit_logging=out-err", "--junit-xml="+p.Results)
-	return p, nil
+// Path returns the absolute path of a file of the workspace.
+func (p *Plan) Path(relative string) string {
+	return filepath.Join(p.Workspace, filepath.FromSlash(relative))
 }
 
-// nodeID builds the node id of a configuration.
-func nodeID(r Request) (string, error) {
-	module := cmp.Or(r.Module, DefaultModule)
-	function := cmp.Or(r.Function, parse.DefaultFunction)
-	config := strings.TrimSuffix(filepath.Base(r.Target), ".yaml")
-	if config == "" || strings.ContainsAny(config, "[]") {
-		return "", fmt.Errorf("%q is no configuration's name", r.Target)
+// Benchmark returns the step that measures.
+func (p *Plan) Benchmark() *Step {
+	for i := range p.Steps {
+		if p.Steps[i].Foreground {
+			return &p.Steps[i]
+		}
 	}
-	prefix := aggregatedPrefix
-	switch r.Mode {
-	case "":
-		return "", errors.New("a configuration's name does not tell the mode: give --mode single-agg, multi-agg or disagg, or a whole node id")
-	case parse.Disagg:
-		prefix = cmp.Or(r.Prefix, DefaultPrefix)
-	}
-	return fmt.Sprintf("%s::%s[%s-%s]", module, function, prefix, config), nil
+	return &p.Steps[len(p.Steps)-1]
 }
 
-// readList reads a test list: a node id a line; blank lines and lines that begin with "#" do not count.
-func readList(path string, text []byte) ([]string, error) {
-	var ids []string
-	seen := map[string]int{}
-	lines := bufio.NewScanner(bytes.NewReader(text))
-	for n := 1; lines.Scan(); n++ {
-		line := strings.TrimSpace(lines.Text())
-		if line == "" || strings.HasPrefix(line, "#") {
-			continue
-		}
-		if !strings.Contains(line, "::") {
-			return nil, fmt.Errorf("%s:%d: %q is no node id: write <module>::<function>[<id>]", path, n, line)
-		}
-		if first := seen[line]; first > 0 {
-			return nil, fmt.Errorf("%s:%d: the test of line %d stands here again", path, n, first)
-		}
-		seen[line] = n
-		ids = append(ids, line)
-	}
-	if err := lines.Err(); err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	if len(ids) == 0 {
-		return nil, fmt.Errorf("%s holds no node id", path)
-	}
-	return ids, nil
+// JSON returns the content of plan.json.
+func (p *Plan) JSON() ([]byte, error) {
+	return encode(p)
 }
 
-// Announcement is what TensorRT-LLM's scripts print before a launch, word for word, since others read it.
-func (p *Plan) Announcement() string {
-	id, err := parse.ParseTestID(p.NodeIDs[0])
-	if err != nil || id.Suite != parse.PerfSanity {
-		return ""
+// ReadPlan reads a plan.json.
+func ReadPlan(path string) (*Plan, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
 	}
-	if p.Mode != parse.Disagg {
-		return fmt.Sprintf("测试模块: %s\n测试函数: %s\n", id.Module, id.Function)
+	var p Plan
+	if err := json.Unmarshal(text, &p); err != nil {
+		return nil, fmt.Errorf("%s: no plan: %w", path, err)
 	}
-	return fmt.Sprintf("[步骤 0] 测试模块配置:\n  测试模块: %s\n  测试函数: %s\n  测试前缀: %s\n✓ 生成 test list: %s\n", id.Module, id.Function, id.Prefix,
-		filepath.Join(p.Workspace, disaggTestListName))
+	if p.Version != PlanVersion {
+		return nil, fmt.Errorf("%s: a plan of version %d, and this trtperf knows version %d: plan anew with the same trtperf", path, p.Version, PlanVersion)
+	}
+	if len(p.Steps) == 0 || p.Workspace == "" {
+		return nil, fmt.Errorf("%s: no plan: it has no steps or no workspace", path)
+	}
+	return &p, nil
 }
