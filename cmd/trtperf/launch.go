@@ -47,7 +47,7 @@ func launchCommand(s *settings, std stdio) *cobra.Command {
 		},
 	}
 	s.addMode(c.Flags())
-	c.Flags().StringVar(&s.configDir, "config-dir", "", "directory of the tests' YAML configurations, before the checkout's own")
+	s.addConfigDir(c.Flags())
 	c.Flags().StringVar(&l.request.Tree, "tree", ".", "TensorRT-LLM checkout")
 	c.Flags().StringVar(&l.request.Workspace, "workspace", "", "directory of the run (default trtperf-runs/<time>-<id>)")
 	c.Flags().BoolVar(&l.dryRun, "dry-run", false, "print what would be done, and do nothing")

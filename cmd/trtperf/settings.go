@@ -165,7 +165,7 @@ func (s *settings) addCommon(f *pflag.FlagSet) {
 
 func (s *settings) addReading(f *pflag.FlagSet) {
 	s.addMode(f)
-	f.StringVar(&s.configDir, "config-dir", "", "directory of the tests' YAML configurations (default beside the run)")
+	s.addConfigDir(f)
 	s.addMetrics(f)
 	f.StringArrayVar(&s.filter.Include, "include", nil, "take only files below a given directory that match a pattern, such as '*.log' or 'night/**'; repeatable")
 	f.StringArrayVar(&s.filter.Exclude, "exclude", nil, "leave out files that match a pattern; repeatable")
@@ -203,6 +203,10 @@ func (s *settings) addOutput(f *pflag.FlagSet) {
 
 func (s *settings) addMode(f *pflag.FlagSet) {
 	f.StringVar(&s.mode, "mode", "", "single-agg, multi-agg or disagg, where neither test id nor run tells it")
+}
+
+func (s *settings) addConfigDir(f *pflag.FlagSet) {
+	f.StringVar(&s.configDir, "config-dir", "", "directory of the tests' YAML configurations (default beside the run, for launch in the checkout)")
 }
 
 func (s *settings) addMetrics(f *pflag.FlagSet) {
