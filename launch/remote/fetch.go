@@ -1,0 +1,151 @@
+package remote
+
+import (
+	"archive/tar"
+	"bufio"
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// manifestName is the last member of a run's stream: the hash of each file.
+const manifestName = ".trtperf-manifest.json"
+
+// secretNames are files of a run that stay where they are.
+var secretNames = map[string]bool{"internal_request_auth_key.txt": true, "internal_request_auth_key.txt.lock": true}
+
+// Fetched says what came back.
+type Fetched struct {
+	Files int
+	Bytes int64
+	Took  time.Duration
+}
+
+// Fetch brings the files of a far directory into one of this machine and checks the hash of each. Program is the far side's own.
+func (s *Session) Fetch(ctx context.Context, from, to, program string) (Fetched, error) {
+	started := time.Now()
+	var done Fetched
+	if err := os.MkdirAll(to, 0o777); err != nil {
+		return done, err
+	}
+	out, fromFar := io.Pipe()
+	ended := make(chan error, 1)
+	go func() {
+		err := s.Run(ctx, Stdio{Out: fromFar}, program, "far", "send", "--", from)
+		fromFar.CloseWithError(err)
+		ended <- err
+	}()
+	err := takeRun(bufio.NewReaderSize(out, 1<<20), to, &done)
+	out.CloseWithError(errors.New("the stream is not read to its end"))
+	// What the far side says is the cause where both sides complain.
+	if far := <-ended; far != nil {
+		err = far
+	}
+	done.Took = time.Since(started)
+	if err != nil {
+		return done, fmt.Errorf("results of %s:%s: %w", s.destination(), from, err)
+	}
+	return done, nil
+}
+
+// Send is the far side of a fetch: it writes a run's files as a tar stream. A file that grows meanwhile is sent as long as it was; one that is gone is
+// left out.
+func Send(out io.Writer, from string) error {
+	w := bufio.NewWriterSize(out, 1<<20)
+	archive := tar.NewWriter(w)
+	hashes := map[string]string{}
+	err := filepath.WalkDir(from, func(at string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if !d.Type().IsRegular() || secretNames[d.Name()] {
+			return nil
+		}
+		rel, err := filepath.Rel(from, at)
+		if err != nil {
+			return err
+		}
+		f, err := os.Open(at)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		info, err := f.Stat()
+		if err != nil {
+			return err
+		}
+		h := &tar.Header{Typeflag: tar.TypeReg, Name: filepath.ToSlash(rel), Mode: int64(info.Mode().Perm()), Size: info.Size(), ModTime: info.ModTime(), Format: tar.FormatPAX}
+		if err := archive.WriteHeader(h); err != nil {
+			return err
+		}
+		sum := sha256.New()
+		if _, err := io.CopyN(io.MultiWriter(archive, sum), f, info.Size()); err != nil {
+			return fmt.Errorf("%s: %w", at, err)
+		}
+		hashes[h.Name] = hex.EncodeToString(sum.Sum(nil))
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	text, err := json.Marshal(hashes)
+	if err != nil {
+		return err
+	}
+	if err := archive.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: manifestName, Mode: 0o600, Size: int64(len(text)), Format: tar.FormatPAX}); err != nil {
+		return err
+	}
+	if _, err := archive.Write(text); err != nil {
+		return err
+	}
+	return cmp.Or(archive.Close(), w.Flush())
+}
+
+// takeRun unpacks a run's stream and holds what arrived against the manifest.
+func takeRun(in io.Reader, to string, done *Fetched) error {
+	root, err := os.OpenRoot(to)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	got := map[string]string{}
+	if err := unpack(tar.NewReader(in), root, func(path, hash string) { got[path] = hash }); err != nil {
+		return err
+	}
+	text, err := root.ReadFile(manifestName)
+	if err != nil {
+		return errors.New("the stream ended before its list of hashes: not all results are here")
+	}
+	if err := root.Remove(manifestName); err != nil {
+		return err
+	}
+	delete(got, manifestName)
+	var sent map[string]string
+	if err := json.Unmarshal(text, &sent); err != nil {
+		return fmt.Errorf("list of hashes: %w", err)
+	}
+	for name, hash := range sent {
+		if got[name] != hash {
+			return fmt.Errorf("%s arrived damaged: hash %s, want %s", name, cmp.Or(got[name], "none"), hash)
+		}
+		info, err := root.Stat(name)
+		if err != nil {
+			return err
+		}
+		done.Files++
+		done.Bytes += info.Size()
+	}
+	return nil
+}
