@@ -1,0 +1,114 @@
+package main
+
+import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	"debug/elf"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// TestDist builds the archives twice: the same bytes, static programs for both architectures, a page for every command.
+func TestDist(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds for two architectures")
+	}
+	build := func() string {
+		dir := t.TempDir()
+		if out, err := exec.Command("./dist.sh", dir, "1.2.3").CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		sums, err := os.ReadFile(filepath.Join(dir, "SHA256SUMS"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		check := exec.Command("sha256sum", "--check", "--strict", "SHA256SUMS")
+		check.Dir = dir
+		if out, err := check.CombinedOutput(); err != nil {
+			t.Errorf("%v\n%s", err, out)
+		}
+		if strings.Count(string(sums), "\n") != 2 {
+			t.Errorf("sums:\n%s", sums)
+		}
+		return dir
+	}
+	first, second := build(), build()
+	for arch, machine := range map[string]elf.Machine{"amd64": elf.EM_X86_64, "arm64": elf.EM_AARCH64} {
+		name := "trtperf-1.2.3-linux-" + arch
+		text, err := os.ReadFile(filepath.Join(first, name+".tar.gz"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if again, err := os.ReadFile(filepath.Join(second, name+".tar.gz")); err != nil || !bytes.Equal(text, again) {
+			t.Errorf("%s differs from one build to the next (%v)", name, err)
+		}
+		members := map[string][]byte{}
+		unzipped, err := gzip.NewReader(bytes.NewReader(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for archive := tar.NewReader(unzipped); ; {
+			h, err := archive.Next()
+			if errors.Is(err, io.EOF) {
+				break
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if members[strings.TrimPrefix(h.Name, name+"/")], err = io.ReadAll(archive); err != nil {
+				t.Fatal(err)
+			}
+		}
+		other := map[string]string{"amd64": "arm64", "arm64": "amd64"}[arch]
+		for _, want := range []string{"trtperf-linux-" + other, "README.md", "LICENSE", "docs/json.md", "jenkins/Perf_Test.groovy", "jenkins/vars/trtperfProcess.groovy",
+			"completion/trtperf.bash", "completion/trtperf.zsh", "completion/trtperf.fish"} {
+			if members[want] == nil {
+				t.Errorf("%s holds no %s", name, want)
+			}
+		}
+		for _, c := range rootCommand(&settings{}, stdio{getenv: os.Getenv}).Commands() {
+			if page := path.Join("man", "trtperf-"+c.Name()+".1"); !c.Hidden && members[page] == nil {
+				t.Errorf("%s holds no %s", name, page)
+			}
+		}
+		program, err := elf.NewFile(bytes.NewReader(members["trtperf"]))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if program.Machine != machine {
+			t.Errorf("%s is for %s", name, program.Machine)
+		}
+		for _, p := range program.Progs {
+			if p.Type == elf.PT_INTERP {
+				t.Errorf("%s is not static", name)
+			}
+		}
+	}
+}
+
+// TestCompletion asks a real bash what it would complete.
+func TestCompletion(t *testing.T) {
+	dir := t.TempDir()
+	if out, err := exec.Command("go", "build", "-o", filepath.Join(dir, "trtperf"), ".").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	const ask = `
+PATH=$1:$PATH
+. <(trtperf completion bash)
+COMP_WORDS=(trtperf pro) COMP_CWORD=1 COMP_LINE='trtperf pro' COMP_POINT=11
+_get_comp_words_by_ref() { cur=pro prev=trtperf words=(trtperf pro) cword=1; }
+__start_trtperf
+printf '%s\n' "${COMPREPLY[@]}"`
+	// What bash says of compopt outside of a completion goes to standard error.
+	out, err := exec.Command("bash", "-c", ask, "bash", dir).Output()
+	if err != nil || strings.TrimSpace(string(out)) != "process" {
+		t.Errorf("bash completes %q, %v", out, err)
+	}
+}
