@@ -3,10 +3,11 @@
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 home=$(mktemp -d)
-trap '"$here/opensearch.sh" stop --home "$home/opensearch"; "$here/mariadb.sh" stop --home "$home/mariadb"; rm -rf "$home"' EXIT
+trap '"$here/opensearch.sh" stop --home "$home/opensearch"; "$here/mariadb.sh" stop --home "$home/mariadb"; "$here/slurm.sh" stop --home "$home/slurm"; rm -rf "$home"' EXIT
 started=$SECONDS
 TRTPERF_TEST_OPENSEARCH=$("$here/opensearch.sh" start --home "$home/opensearch")
 TRTPERF_TEST_MARIADB=$("$here/mariadb.sh" start --home "$home/mariadb")
-export TRTPERF_TEST_OPENSEARCH TRTPERF_TEST_MARIADB TRTPERF_REQUIRE_SERVICES=1
-echo "services: OpenSearch at $TRTPERF_TEST_OPENSEARCH, MariaDB at $TRTPERF_TEST_MARIADB after $((SECONDS - started)) s"
+TRTPERF_TEST_SLURM_CONF=$("$here/slurm.sh" start --home "$home/slurm")
+export TRTPERF_TEST_OPENSEARCH TRTPERF_TEST_MARIADB TRTPERF_TEST_SLURM_CONF TRTPERF_REQUIRE_SERVICES=1
+echo "services: OpenSearch at $TRTPERF_TEST_OPENSEARCH, MariaDB at $TRTPERF_TEST_MARIADB, Slurm with $TRTPERF_TEST_SLURM_CONF after $((SECONDS - started)) s"
 "$@"
