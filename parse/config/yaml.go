@@ -1,31 +1,26 @@
 package config
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 
-	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
-	"github.com/goccy/go-yaml/lexer"
-	"github.com/goccy/go-yaml/parser"
 	"github.com/goccy/go-yaml/token"
+
+	"github.com/trtperf/trtperf/parse/yamldoc"
 )
 
-// Limits of a configuration file, far above the largest real one (some thousand lines). They bound the YAML parser's memory and stack,
-// which grow with the product of nesting, key lengths and number of values.
+// document bounds a configuration file, far above the largest real one (some thousand lines). A key that is given twice counts with its
+// last value, as in the test harness.
+var document = yamldoc.Kind{Name: "test configuration", Bytes: 1 << 20, Tokens: 50_000, Nesting: 20, Key: 128, DuplicateKeys: true}
+
 const (
-	maxBytes   = 1 << 20
-	maxTokens  = 50_000
-	maxNesting = 20
-	maxKey     = 128     // bytes
-	maxVisits  = 500_000 // nodes looked at, each as often as an alias leads to it
-	maxNumber  = 1<<31 - 1
+	maxVisits = 500_000 // nodes looked at, each as often as an alias leads to it
+	maxNumber = 1<<31 - 1
 )
 
 // tree is a parsed YAML file that is read by key. Aliases and merge keys are followed where they are met and never expanded, so
@@ -54,108 +49,18 @@ type section struct {
 
 func parseTree(r io.Reader, name string) (*tree, section, error) {
 	t := &tree{name: name, targets: map[*ast.AliasNode]ast.Node{}, entries: map[*ast.MappingNode]map[string]entry{}}
-	text, err := io.ReadAll(io.LimitReader(r, maxBytes+1))
+	body, err := document.Read(r, name)
 	switch {
 	case err != nil:
-		return nil, section{}, fmt.Errorf("%s: %w", name, err)
-	case len(text) > maxBytes:
-		return nil, section{}, fmt.Errorf("%s: larger than %d KiB: this is no test configuration", name, maxBytes>>10)
-	}
-	for i, line := range strings.SplitAfter(string(text), "\n") {
-		if !utf8.ValidString(line) {
-			return nil, section{}, fmt.Errorf("%s:%d: not UTF-8 text", name, i+1)
-		}
-	}
-	body, err := t.parse(strings.TrimPrefix(string(text), "\ufeff"))
-	if err != nil {
 		return nil, section{}, err
-	}
-	return t, t.mapping(body, "", 1), nil
-}
-
-// parse returns the file's one document.
-func (t *tree) parse(text string) (body ast.Node, err error) {
-	// The YAML library panics on some broken texts.
-	defer func() {
-		if p := recover(); p != nil {
-			body, err = nil, fmt.Errorf("%s: not readable as YAML: %v", t.name, p)
-		}
-	}()
-	tokens := lexer.Tokenize(text)
-	if err := t.checkLimits(tokens); err != nil {
-		return nil, err
-	}
-	// A key that is given twice counts with its last value, as in the test harness.
-	file, err := parser.Parse(tokens, 0, parser.AllowDuplicateMapKey())
-	if err != nil {
-		var syntax *yaml.SyntaxError
-		if errors.As(err, &syntax) && syntax.Token != nil {
-			return nil, t.errorAt(syntax.Token.Position.Line, "", "YAML syntax: "+syntax.Message)
-		}
-		return nil, fmt.Errorf("%s: YAML syntax: %w", t.name, err)
-	}
-	for _, d := range file.Docs {
-		if _, directive := d.Body.(*ast.DirectiveNode); directive || d.Body == nil {
-			continue
-		}
-		if body != nil {
-			return nil, t.errorAt(d.Body.GetToken().Position.Line, "", "a second YAML document: a test configuration is one document")
-		}
-		body = d.Body
-	}
-	if body == nil {
-		return nil, fmt.Errorf("%s: empty: no test configuration", t.name)
+	case body == nil:
+		return nil, section{}, fmt.Errorf("%s: empty: no test configuration", name)
 	}
 	links := &linker{tree: t, anchors: map[string]ast.Node{}}
-	ast.Walk(links, body)
-	return body, links.err
-}
-
-// checkLimits refuses token sequences on which the parser's recursion would be deep or its memory large.
-func (t *tree) checkLimits(tokens token.Tokens) error {
-	if len(tokens) > maxTokens {
-		return fmt.Errorf("%s: more than %d YAML tokens: this is no test configuration", t.name, maxTokens)
+	if ast.Walk(links, body); links.err != nil {
+		return nil, section{}, links.err
 	}
-	var columns []int // of the block's open levels, as the lines' first tokens show them
-	var line, inLine, flow, properties int
-	for i, tk := range tokens {
-		if tk.Type == token.CommentType {
-			continue
-		}
-		if tk.Position.Line != line {
-			line, inLine = tk.Position.Line, 0
-			if flow == 0 {
-				for len(columns) > 0 && columns[len(columns)-1] >= tk.Position.Column {
-					columns = columns[:len(columns)-1]
-				}
-				columns = append(columns, tk.Position.Column)
-			}
-		}
-		switch tk.Type {
-		case token.MappingStartType, token.SequenceStartType:
-			flow++
-		case token.MappingEndType, token.SequenceEndType:
-			flow--
-		case token.SequenceEntryType, token.MappingKeyType:
-			inLine++
-		case token.MappingValueType:
-			if flow == 0 {
-				inLine++
-			}
-			if i > 0 && len(tokens[i-1].Value) > maxKey {
-				return t.errorAt(line, "", fmt.Sprintf("a key of more than %d characters", maxKey))
-			}
-		}
-		if tk.Type == token.TagType || tk.Type == token.AnchorType {
-			properties++
-		} else if i > 0 && tokens[i-1].Type != token.AnchorType { // the anchor's name follows as a token of its own
-			properties = 0
-		}
-		if len(columns)+inLine+flow > maxNesting || properties > maxNesting {
-			return t.errorAt(line, "", fmt.Sprintf("nested more than %d levels deep", maxNesting))
-		}
-	}
-	return nil
+	return t, t.mapping(body, "", 1), nil
 }
 
 // linker finds the node that each alias stands for: the last anchor of its name before it.
