@@ -80,5 +80,5 @@ func TestFlagsMeanTheSame(t *testing.T) {
 }
 
 func builtIn(c *cobra.Command) bool {
-	return c.Name() == "version" || c.Name() == "completion" || c.Name() == "help"
+	return c.Hidden || c.Name() == "version" || c.Name() == "completion" || c.Name() == "help" || c.Name() == "man"
 }
