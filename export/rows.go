@@ -168,13 +168,27 @@ func networkName(r *parse.Result, step int) string {
 	if utf8.RuneCountInString(name+end) <= longestName {
 		return name + end
 	}
-	sum := sha256.Sum256([]byte(name + end))
-	end = "~" + hex.EncodeToString(sum[:6]) + "_con:" + cmp.Or(integer(r.Client.Concurrency), "unknown")
-	if r.Client.Concurrency == nil {
-		end = "~" + hex.EncodeToString(sum[:6])
+	end = ""
+	if r.Client.Concurrency != nil {
+		end = "_con:" + integer(r.Client.Concurrency)
 	}
-	head := []rune(name)
-	return string(head[:longestName-utf8.RuneCountInString(end)]) + end
+	return fit(name, end, longestName)
+}
+
+// CaseName is the network_name of a Result that shares its name with no other of the file.
+func CaseName(r *parse.Result) string { return networkName(r, 0) }
+
+// Fit returns a text of at most n characters. A longer one is cut and ends in "~" and a hash of the whole, so that two long texts stay two.
+func Fit(text string, n int) string { return fit(text, "", n) }
+
+// fit is Fit for a text with an end that stays.
+func fit(text, end string, n int) string {
+	if utf8.RuneCountInString(text)+utf8.RuneCountInString(end) <= n {
+		return text + end
+	}
+	sum := sha256.Sum256([]byte(text + end))
+	end = "~" + hex.EncodeToString(sum[:6]) + end
+	return string([]rune(text)[:n-utf8.RuneCountInString(end)]) + end
 }
 
 // precisionOptions are the words for which trt_perf_parser.py takes a precision from a command, in its order. It looks for them
@@ -184,28 +198,39 @@ var precisionOptions = []string{"float16", "fp16", "int8", "bf16", "float32", "f
 // precisionSpelling are spellings that it would take for something else.
 var precisionSpelling = strings.NewReplacer("bfloat16", "bf16", "float16", "fp16", "float32", "fp32")
 
-// command tells trt_perf_parser.py what it looks for in a command's text: the precision as an option. Where the precision is known,
-// words that would lead it to another one are left out.
-func command(r *parse.Result) string {
+// CasePrecision is a Result's precision in trt_perf_parser.py's short spelling, in small letters.
+func CasePrecision(r *parse.Result) string { return precisionSpelling.Replace(r.Labels.Precision) }
+
+// CaseCommand is a Result's command line: its own where it was read from a CSV that has one, else one that names what was run.
+func CaseCommand(r *parse.Result) string {
+	if strings.Contains(r.Labels.Command, " ") {
+		return r.Labels.Command
+	}
+	return strings.Join(commandWords(r), " ")
+}
+
+func commandWords(r *parse.Result) []string {
 	words := []string{"benchmark_serving", r.Labels.Command}
 	if r.Labels.Model != "" {
 		words = append(words, "--model="+filepath.Base(r.Labels.Model))
 	}
-	precision := precisionSpelling.Replace(r.Labels.Precision)
-	if precision != "" {
+	if precision := CasePrecision(r); precision != "" {
 		words = append(words, "--"+precision)
 	}
 	if r.Client.Concurrency != nil {
 		words = append(words, "--concurrency="+integer(r.Client.Concurrency))
 	}
-	words = slices.DeleteFunc(words, func(word string) bool {
-		return word == "" || precision != "" && slices.ContainsFunc(precisionOptions, func(option string) bool {
+	return slices.DeleteFunc(words, func(word string) bool { return word == "" })
+}
+
+// command tells trt_perf_parser.py what it looks for in a command's text: the precision as an option. Where the precision is known,
+// words that would lead it to another one are left out.
+func command(r *parse.Result) string {
+	precision := CasePrecision(r)
+	words := slices.DeleteFunc(commandWords(r), func(word string) bool {
+		return precision != "" && slices.ContainsFunc(precisionOptions, func(option string) bool {
 			return strings.Contains(word, option) && !strings.Contains(precision, option)
 		})
 	})
-	text := strings.Join(words, " ")
-	if utf8.RuneCountInString(text) > longestCommand {
-		text = string([]rune(text)[:longestCommand])
-	}
-	return text
+	return Fit(strings.Join(words, " "), longestCommand)
 }
