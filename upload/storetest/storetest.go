@@ -40,7 +40,7 @@ func Result(n int) *parse.Result {
 			{Label: "Mean TTFT (ms)", Text: "55.50", Line: 4},
 			{Label: "Median E2EL (ms)", Text: "2345.67", Line: 4},
 		},
-		Client: parse.Client{Concurrency: new(8)},
+		Client:  parse.Client{Concurrency: new(8)},
 		EndedAt: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC),
 	}
 	r.TestID, _ = parse.ParseTestID(fmt.Sprintf("aggr_upload-k-s%d", n))
