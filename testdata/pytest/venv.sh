@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes a virtual environment with a pinned pytest, once, and prints the directory of its programs.
+# Makes a virtual environment with a pinned pytest, pytest-timeout and PyYAML, once, and prints the directory of its programs.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 cache=${TRTPERF_CACHE:-$here/../../.cache}
@@ -7,11 +7,13 @@ mkdir -p "$cache"
 cache=$(cd "$cache" && pwd)
 venv=$cache/pytest-venv
 pytest_version=8.4.2
+timeout_version=2.4.0
+yaml_version=6.0.3
 
 # Several test programs may run this at the same time.
 exec 9>"$cache/pytest-venv.lock"
 flock 9
-if ! "$venv/bin/python" -c "import pytest; assert pytest.__version__ == '$pytest_version'" 2>/dev/null; then
+if ! "$venv/bin/python" -c 'import pytest' 2>/dev/null; then
 	rm -rf "$venv"
 	if ! python3 -m venv "$venv" 2>/dev/null; then
 		rm -rf "$venv"
@@ -23,7 +25,12 @@ if ! "$venv/bin/python" -c "import pytest; assert pytest.__version__ == '$pytest
 			exit 1
 		fi
 	fi
-	"$venv/bin/pip" install --quiet --disable-pip-version-check "pytest==$pytest_version"
+fi
+wanted="pytest==$pytest_version pytest-timeout==$timeout_version PyYAML==$yaml_version"
+if [ "$(cat "$venv/wanted" 2>/dev/null)" != "$wanted" ]; then
+	# shellcheck disable=SC2086 # words are meant
+	"$venv/bin/pip" install --quiet --disable-pip-version-check $wanted
+	echo "$wanted" >"$venv/wanted"
 fi
 flock -u 9
 echo "$venv/bin"
