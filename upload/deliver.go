@@ -90,16 +90,16 @@ func deliver(ctx context.Context, box Outbox, target string, store Store, policy
 		var why []Answer
 		pause := time.Duration(0)
 		for i, a := range answers {
-			if a.Outcome == parse.Owed {
+			if a.Outcome == parse.Owed && !a.Mend {
 				again, why = append(again, items[i]), append(why, a)
 				pause = max(pause, a.RetryAfter)
 				continue
 			}
-			tookNothing = false
+			tookNothing = tookNothing && a.Outcome == parse.Owed
 			tell(parse.Delivery{Target: target, ID: items[i].Result.ID, Outcome: a.Outcome, Reason: a.Reason})
 		}
 		if len(again) == 0 {
-			return false, nil
+			return tookNothing, nil
 		}
 		if len(again) < len(items) { // headway
 			pauses.Reset()

@@ -14,6 +14,8 @@ type Settings struct {
 	// CAFile holds certificates to trust besides the system's; empty is none.
 	CAFile string
 	Table  *parse.Table
+	// Note is told what the user should know though nothing fails by it, one line each; nil drops it.
+	Note func(text string)
 	// Now is the clock; nil is the system's.
 	Now func() time.Time
 }

@@ -30,6 +30,9 @@ type Answer struct {
 	Reason string
 	// RetryAfter is the pause that the store asks for before the next try; zero where it asks for none.
 	RetryAfter time.Duration
+	// Mend says, of an Owed Result, that asking again is no use before somebody has mended what Reason names: credentials, an address, a
+	// certificate. It stays owed and is not tried again by this command.
+	Mend bool
 }
 
 // Store takes batches of Results.
