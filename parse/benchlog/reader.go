@@ -28,9 +28,10 @@ type line struct {
 type lines struct {
 	in     *unsplitter
 	finder *finder
+	mapped *mapping // nil where the text is read
 	array  *[longest + chunk]byte
 	buf    []byte // the array, until it is released
-	pos    int    // the next line begins here
+	pos    int    // the next line begins here, in the buffer or the window
 	end    int    // buf[:end] holds text
 	base   int64
 	number int // of the line at pos
@@ -40,7 +41,7 @@ type lines struct {
 }
 
 // wordFinder finds the landmarks; it is built once and only read.
-var wordFinder = newFinder(landmarks)
+var wordFinder = sync.OnceValue(func() *finder { return newFinder(landmarks) })
 
 // buffers are those of logs that have been read: most logs are far smaller than one, and clearing a new one would cost more than
 // reading them.
@@ -48,12 +49,32 @@ var buffers = sync.Pool{New: func() any { return new([longest + chunk]byte) }}
 
 // newLines returns the lines of a log. Beside the landmarks a search's words are looked for; it may be nil.
 func newLines(r io.Reader, s *search) *lines {
-	l := &lines{in: &unsplitter{r: r}, finder: wordFinder, array: buffers.Get().(*[longest + chunk]byte), number: 1}
-	l.buf = l.array[:]
+	l := &lines{in: &unsplitter{r: r}, number: 1}
 	if s != nil && s.finder != nil {
 		l.finder = s.finder
+	} else {
+		l.finder = wordFinder()
+	}
+	if m, ok := r.(Mapped); ok {
+		l.mapped = &mapping{Mapped: m}
+	} else {
+		l.useBuffer()
 	}
 	return l
+}
+
+// useBuffer takes a buffer to read into.
+func (l *lines) useBuffer() {
+	l.array = buffers.Get().(*[longest + chunk]byte)
+	l.buf, l.pos, l.end, l.base = l.array[:], longest, longest, -longest
+}
+
+// bytes returns how much has been read or looked at.
+func (l *lines) bytes() int64 {
+	if l.mapped != nil {
+		return l.mapped.offset + int64(l.pos)
+	}
+	return l.in.bytes
 }
 
 // release gives the buffer back. Nothing can be read afterwards.
@@ -88,12 +109,17 @@ func (l *lines) fill() bool {
 
 // next returns the next line. Unless all are wanted, it passes over lines without a landmark.
 func (l *lines) next(all bool) (line, bool) {
+	if l.mapped != nil {
+		if at, ok := l.nextMapped(all); ok {
+			return at, true
+		}
+	}
 	for {
 		if !all && !l.inside {
 			l.skip()
 		}
 		text := l.buf[l.pos:l.end]
-		n := bytes.IndexByte(text, '\n')
+		n := bytes.IndexByte(text[:min(len(text), longest+1)], '\n')
 		switch {
 		case n >= 0:
 			at := line{text: text[:n], number: l.number, part: l.inside}
@@ -122,16 +148,10 @@ func (l *lines) advance(n int) {
 	l.number += l.in.lines(l.base + int64(l.pos))
 }
 
-// skip moves to the beginning of the next line with a landmark, as far as what is buffered shows.
+// skip moves to the beginning of the next line with a landmark, or that must be looked at in parts, as far as what is buffered shows.
 func (l *lines) skip() {
-	text := l.buf[l.pos:l.end]
-	stop := len(text)
-	if i := l.finder.find(text); i >= 0 {
-		stop = i
-	}
-	// A line's beginning is kept: its landmark may lie behind what is buffered.
-	begin := bytes.LastIndexByte(text[:stop], '\n') + 1
-	l.number += bytes.Count(text[:begin], []byte{'\n'})
+	begin, feeds, _ := l.finder.skip(l.buf[l.pos:l.end], func(line []byte) bool { return len(line) > longest })
+	l.number += feeds
 	l.advance(begin)
 }
 

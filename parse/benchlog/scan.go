@@ -145,7 +145,7 @@ func (s *Scanner) Notes() []Note {
 func (s *Scanner) Summary() Summary {
 	sum := s.summary
 	sum.Blocks = s.count
-	sum.Bytes = s.lines.in.bytes
+	sum.Bytes = s.lines.bytes()
 	if sum.Blocks > 0 {
 		sum.Skip = ""
 	} else if sum.Skip == "" && sum.Death != "" {

@@ -234,6 +234,11 @@ func FuzzScan(f *testing.F) {
 		if got := scan(t, iotest.OneByteReader(bytes.NewReader(log))); !slices.Equal(got, want) {
 			t.Errorf("the size of reads matters:\n%q\n%q", got, want)
 		}
+		for _, size := range []int{1, 100, 4096} {
+			if got := scan(t, windows{bytes.NewReader(log), log, size}); !slices.Equal(got, want) {
+				t.Errorf("looked at %d bytes at a time:\n%q\n%q", size, got, want)
+			}
+		}
 		s := benchlog.NewScanner(bytes.NewReader(log), nil)
 		lines := bytes.Count(log, []byte("\n")) + 1
 		for s.Scan() {

@@ -1,20 +1,25 @@
 package benchlog
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/binary"
+	"math"
+	"math/bits"
 	"slices"
-	"strings"
 )
 
-// finder searches a text for all landmarks in one pass. Where the processor can, 32 places are looked at in one step ("Teddy", the
-// method of Hyperscan): a rare part of each landmark, its key, stands for it; the keys are spread over eight buckets; and for each of
-// a key's four bytes two tables of 16 entries tell which buckets may have that byte, by its lower and by its upper half. Places
-// where some bucket fits all four bytes are candidates, and there the landmarks are compared.
+// finder searches a text for all landmarks in one pass, and counts its line feeds in the same. Where the processor can, 64 places are
+// looked at in one step ("Teddy", the method of Hyperscan): a part of each landmark that begins with two bytes which rarely follow one
+// another, its key, stands for it; the keys are spread over eight buckets; and for each of a key's four bytes two tables of 16 entries
+// tell which buckets may have that byte, by its lower and by its upper half. Only where some bucket fits two bytes are the other two
+// looked at. Places where it fits all four are candidates, and there the landmarks are compared.
 type finder struct {
 	pairs *pairFinder
 	keys  []key
-	masks teddyMasks
+	// byHash leads from a key's text to its place in keys, counted from 1; 0 where there is none.
+	byHash [256]uint16
+	masks  teddyMasks
 	// longest is the greatest length of a landmark.
 	longest int
 }
@@ -22,14 +27,31 @@ type finder struct {
 const (
 	// keyLen is the length of keys.
 	keyLen = 4
+	// buckets is the number of buckets: one for each bit of a table's entries.
+	buckets = 8
 	// step is how many places teddyAVX2 looks at in one step; it reads keyLen-1 bytes more.
-	step = 32
+	step = 64
+	// cell is the number of places after which it stops if there was no line feed among them.
+	cell = 512
+	// lane is the width of a register.
+	lane = 32
+)
+
+// stop says what has stopped teddyAVX2.
+type stop int
+
+const (
+	atEnd       stop = iota // what is left of the text is too short for a step
+	atCandidate             // a key may begin at the place
+	behindCell              // the cell before the place has no line feed
 )
 
 // key is a part of landmarks.
 type key struct {
-	text  uint32
-	words []placed
+	text   uint32
+	bucket int
+	words  []placed
+	next   uint16 // the next key with this one's hash, as in byHash
 }
 
 // placed is a landmark's word with the place of its key in it.
@@ -39,58 +61,106 @@ type placed struct {
 	at       int
 }
 
-// teddyMasks are the tables, each twice for the two lanes of a register, and the mask of a byte's lower half.
+// teddyMasks are the tables, each twice for the two lanes of a register, the mask of a byte's lower half, and line feeds.
 type teddyMasks struct {
-	halves [keyLen][2][step]uint8
-	low    [step]uint8
-}
-
-// common are bytes of logs, the most frequent ones first. Others are rare.
-const common = "0ets2n1_r:,aiouc.m/=3465-l78p[k]h9gT'd|qPvO%<NbILx\"R#KMFfCyw^ASE{}H()D*B\\U>GzWV`jQ?X+;!YJ&Z@$~ "
-
-func rarity(c byte) int {
-	if i := strings.IndexByte(common, c); i >= 0 {
-		return i
-	}
-	return len(common)
+	halves [keyLen][2][lane]uint8
+	low    [lane]uint8
+	feeds  [lane]uint8
 }
 
 func newFinder(words []landmark) *finder {
 	f := &finder{pairs: newPairFinder(words)}
-	for n, l := range words {
-		best, most := 0, -1
-		for at := 0; at+keyLen <= len(l.word); at++ {
-			sum := 0
-			for _, c := range []byte(l.word[at : at+keyLen]) {
-				sum += rarity(c)
-			}
-			if sum > most {
-				best, most = at, sum
-			}
-		}
-		f.add(placed{n, l.word, best})
-		f.longest = max(f.longest, len(l.word))
+	f.choose(words)
+	for i := range lane {
+		f.masks.low[i], f.masks.feeds[i] = 0x0f, '\n'
 	}
-	for i := range f.masks.low {
-		f.masks.low[i] = 0x0f
-	}
-	// Keys whose bytes have the same upper halves share buckets, since those let the fewest other places through.
-	slices.SortStableFunc(f.keys, func(a, b key) int { return cmp.Compare(a.text&0xf0f0f0f0, b.text&0xf0f0f0f0) })
-	for n, k := range f.keys {
-		bucket := uint8(1) << (n * 8 / len(f.keys))
+	for n := range f.keys {
+		k := &f.keys[n]
 		for i := range keyLen {
 			c := uint8(k.text >> (8 * i))
-			for lane := 0; lane < step; lane += 16 {
-				f.masks.halves[i][0][lane+int(c&0x0f)] |= bucket
-				f.masks.halves[i][1][lane+int(c>>4)] |= bucket
+			for half := 0; half < lane; half += 16 {
+				f.masks.halves[i][0][half+int(c&0x0f)] |= 1 << k.bucket
+				f.masks.halves[i][1][half+int(c>>4)] |= 1 << k.bucket
 			}
 		}
+		h := hash(k.text)
+		k.next, f.byHash[h] = f.byHash[h], uint16(n+1)
 	}
 	return f
 }
 
+// hash spreads the texts of keys.
+func hash(text uint32) uint8 { return uint8(text * 0x9e3779b1 >> 24) }
+
+// bucket is what the tables let through for one bucket: which lower and upper halves its keys' first and second bytes have.
+type bucket struct {
+	lower, upper [2]uint16
+	often        float64
+}
+
+// with returns the bucket with one more pair of bytes.
+func (b bucket) with(pair [2]byte) bucket {
+	for i, c := range pair {
+		b.lower[i] |= 1 << (c & 0x0f)
+		b.upper[i] |= 1 << (c >> 4)
+	}
+	b.often = 0
+	for upper := b.upper[0]; upper != 0; upper &= upper - 1 {
+		for lower := b.lower[0]; lower != 0; lower &= lower - 1 {
+			first := uint8(bits.TrailingZeros16(upper)<<4 | bits.TrailingZeros16(lower))
+			for upper := b.upper[1]; upper != 0; upper &= upper - 1 {
+				for lower := b.lower[1]; lower != 0; lower &= lower - 1 {
+					b.often += often(first, uint8(bits.TrailingZeros16(upper)<<4|bits.TrailingZeros16(lower)))
+				}
+			}
+		}
+	}
+	return b
+}
+
+// choose chooses the landmarks' keys and their buckets so that few other places are looked at twice: for each landmark those that add the
+// least, beginning with those of which even the best key is frequent.
+func (f *finder) choose(words []landmark) {
+	const few = 8 // a word's keys that are tried
+	type choice struct {
+		landmark int
+		at       []int
+	}
+	at := func(word string, i int) [2]byte { return [2]byte{word[i], word[i+1]} }
+	frequency := func(word string, i int) float64 { return often(word[i], word[i+1]) }
+	var all []choice
+	for n, l := range words {
+		c := choice{landmark: n}
+		for i := range len(l.word) - keyLen + 1 {
+			c.at = append(c.at, i)
+		}
+		slices.SortStableFunc(c.at, func(a, b int) int { return cmp.Compare(frequency(l.word, a), frequency(l.word, b)) })
+		c.at = c.at[:min(len(c.at), few)]
+		all = append(all, c)
+		f.longest = max(f.longest, len(l.word))
+	}
+	slices.SortStableFunc(all, func(a, b choice) int {
+		return cmp.Compare(frequency(words[b.landmark].word, b.at[0]), frequency(words[a.landmark].word, a.at[0]))
+	})
+	var chosen [buckets]bucket
+	for _, c := range all {
+		word := words[c.landmark].word
+		least, place, into := math.Inf(1), 0, 0
+		var after bucket
+		for _, i := range c.at {
+			for j, b := range chosen {
+				if tried := b.with(at(word, i)); tried.often-b.often < least {
+					least, place, into, after = tried.often-b.often, i, j, tried
+				}
+			}
+		}
+		chosen[into] = after
+		f.add(placed{c.landmark, word, place}, into)
+	}
+}
+
 // add adds a word with the place of its key.
-func (f *finder) add(p placed) {
+func (f *finder) add(p placed, bucket int) {
 	text := binary.LittleEndian.Uint32([]byte(p.word[p.at:]))
 	for i := range f.keys {
 		if f.keys[i].text == text {
@@ -98,7 +168,7 @@ func (f *finder) add(p placed) {
 			return
 		}
 	}
-	f.keys = append(f.keys, key{text, []placed{p}})
+	f.keys = append(f.keys, key{text: text, bucket: bucket, words: []placed{p}})
 }
 
 // each calls visit with the landmarks that lie wholly in text and where they begin, until visit is false. Lines come in order; the
@@ -106,17 +176,15 @@ func (f *finder) add(p placed) {
 func (f *finder) each(text []byte, visit func(landmark, begin int) bool) {
 	from := 0
 	if hasTeddy {
-		for len(text)-from >= step+keyLen-1 {
-			n := teddyAVX2(&text[from], len(text)-from, &f.masks)
-			if n < 0 {
-				from += (len(text) - from - (keyLen - 1)) / step * step
-				break
+		for why := behindCell; why != atEnd; {
+			var n int
+			n, _, why = f.look(text[from:])
+			if from += n; why == atCandidate {
+				if !f.at(text, from, visit) {
+					return
+				}
+				from++
 			}
-			from += n
-			if !f.at(text, from, visit) {
-				return
-			}
-			from++
 		}
 		from = max(0, from-f.longest)
 	}
@@ -126,11 +194,12 @@ func (f *finder) each(text []byte, visit func(landmark, begin int) bool) {
 // at calls visit with the landmarks whose key stands at a place. It is false if visit was.
 func (f *finder) at(text []byte, place int, visit func(landmark, begin int) bool) bool {
 	found := binary.LittleEndian.Uint32(text[place:])
-	for i := range f.keys {
-		if f.keys[i].text != found {
+	for i := f.byHash[hash(found)]; i > 0; i = f.keys[i-1].next {
+		k := &f.keys[i-1]
+		if k.text != found {
 			continue
 		}
-		for _, p := range f.keys[i].words {
+		for _, p := range k.words {
 			begin := place - p.at
 			if begin >= 0 && len(text)-begin >= len(p.word) && string(text[begin:begin+len(p.word)]) == p.word && !visit(p.landmark, begin) {
 				return false
@@ -140,9 +209,65 @@ func (f *finder) at(text []byte, place int, visit func(landmark, begin int) bool
 	return true
 }
 
-// find returns where a landmark of the first line that has one begins, or -1.
-func (f *finder) find(text []byte) int {
-	at := -1
-	f.each(text, func(_, begin int) bool { at = begin; return false })
-	return at
+// look does what teddyAVX2 does. On other processors it looks for no keys, only at line feeds.
+func (f *finder) look(text []byte) (at, lines int, why stop) {
+	if hasTeddy {
+		if len(text) < step+keyLen-1 {
+			return 0, 0, atEnd
+		}
+		return teddyAVX2(&text[0], len(text), &f.masks)
+	}
+	for ; at+cell <= len(text); at += cell {
+		n := bytes.Count(text[at:at+cell], []byte{'\n'})
+		if n == 0 {
+			return at + cell, lines, behindCell
+		}
+		lines += n
+	}
+	return at, lines, atEnd
+}
+
+// skip returns where the first line with a landmark begins, or else the line that the text does not end, and how many line feeds stand
+// before. It stops before a line that is odd, too: lines of cell bytes and more may be, and odd is asked about those that the text holds
+// to their ends.
+func (f *finder) skip(text []byte, odd func(line []byte) bool) (begin, lines int, isOdd bool) {
+	landmark := -1
+	visit := func(_, begin int) bool {
+		landmark = begin
+		return false
+	}
+	if !hasTeddy {
+		if f.pairs.each(text, 0, visit); landmark >= 0 {
+			text, landmark = text[:landmark], -1
+		}
+	}
+	at, asked := 0, 0 // lines are those in text[:at]; the lines in text[:asked] are not odd
+	for why := behindCell; why != atEnd && landmark < 0; {
+		var n, feeds int
+		if n, feeds, why = f.look(text[at:]); n > 0 {
+			// Only a line that lies around this place can be long without having been seen before.
+			if place := at + (n-1)/cell*cell; place >= asked {
+				begin := bytes.LastIndexByte(text[:place], '\n') + 1
+				size := bytes.IndexByte(text[place:], '\n')
+				if size < 0 {
+					size = len(text) - place
+				} else if line := text[begin : place+size]; len(line) >= cell && odd(line) {
+					return begin, lines + bytes.Count(text[min(at, begin):begin], []byte{'\n'}), true
+				}
+				asked = place + size
+			}
+		}
+		if at, lines = at+n, lines+feeds; why == atCandidate {
+			f.at(text, at, visit)
+			at++
+		}
+	}
+	if landmark < 0 && hasTeddy {
+		f.pairs.each(text, max(0, at-f.longest), visit)
+	}
+	if landmark < 0 {
+		landmark = len(text)
+	}
+	begin = bytes.LastIndexByte(text[:landmark], '\n') + 1
+	return begin, lines + bytes.Count(text[min(at, begin):begin], []byte{'\n'}), false
 }

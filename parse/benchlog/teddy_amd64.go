@@ -2,10 +2,10 @@ package benchlog
 
 import "golang.org/x/sys/cpu"
 
-var hasTeddy = cpu.X86.HasAVX2
+var hasTeddy = cpu.X86.HasAVX2 && cpu.X86.HasPOPCNT
 
-// teddyAVX2 returns the first place in text[:n] where a key may begin, or -1 where none may; up to 33 bytes at the end are not
-// looked at.
+// teddyAVX2 looks at the places of text[:n] until something stops it, and says at which place and why. The line feeds are those
+// before that place; at a candidate, the place's own too.
 //
 //go:noescape
-func teddyAVX2(text *byte, n int, masks *teddyMasks) int
+func teddyAVX2(text *byte, n int, masks *teddyMasks) (at, lines int, why stop)

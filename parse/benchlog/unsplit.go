@@ -145,6 +145,12 @@ func srunLabel(line []byte) int {
 	return i + 2
 }
 
+// isFullPiece reports whether a line is a piece of one that srun --label has parted, or as long as one.
+func isFullPiece(line []byte) bool {
+	head := srunLabel(line)
+	return head > 0 && len(line)-head == labelledLine
+}
+
 // mayBeLabel reports whether an unfinished line may begin with srun's label.
 func mayBeLabel(line []byte) bool {
 	return srunLabel(append(bytes.Clone(line[:min(len(line), longestLabel)]), "0: "...)) > 0 || srunLabel(line) > 0 ||

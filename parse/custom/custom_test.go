@@ -117,6 +117,7 @@ func TestLiteral(t *testing.T) {
 		"a\ufffd":                              "",
 		`[ab]cd`:                               "cd",
 		`\d+`:                                  "",
+		`Größe \(MB\): (\d+)`:                  "e (MB): ",
 		`(`:                                    "",
 	} {
 		if got := custom.Literal(expr); got != want {

@@ -3,18 +3,25 @@ package custom
 import (
 	"regexp/syntax"
 	"slices"
+	"strings"
 	"unicode/utf8"
 )
 
-// Literal returns the longest text that every match of an expression contains, or the empty text if none is known. A log is searched
-// for it before the expression is tried on a line.
+// Literal returns a long text of ASCII characters that every match of an expression contains, or the empty text if none is known. A log is
+// searched for it before the expression is tried on a line.
 func Literal(expr string) string {
 	tree, err := syntax.Parse(expr, syntax.Perl)
 	if err != nil {
 		return ""
 	}
 	best, _ := literals(tree.Simplify())
-	return best
+	longest := ""
+	for run := range strings.FieldsFuncSeq(best, func(r rune) bool { return r >= utf8.RuneSelf }) {
+		if len(run) > len(longest) {
+			longest = run
+		}
+	}
+	return longest
 }
 
 // literals returns the longest text that every match of a tree contains, and the whole text where it matches no other.

@@ -21,6 +21,7 @@ type Stream struct {
 	// Archive says that the text is an archive, and which; it is empty for others.
 	Archive archive.Kind
 	packed  bool
+	count   *counter // the file's, with what counts it
 	file    *os.File
 	start   os.FileInfo
 	close   []func() error
@@ -42,8 +43,8 @@ type Opener struct {
 // block for ever; one that was given is read.
 func (o Opener) Open(f File) (*Stream, error) {
 	if f.Path == Stdin {
-		s := &Stream{}
-		return s, s.unpack(o.counted(o.Stdin), o.Limits)
+		s := &Stream{count: &counter{Reader: o.Stdin, n: o.Bytes}}
+		return s, s.unpack(s.count, o.Limits)
 	}
 	// Opening a pipe would wait for its other end, so a found file is looked at first.
 	if !f.Given() {
@@ -57,36 +58,39 @@ func (o Opener) Open(f File) (*Stream, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Stream{file: file, close: []func() error{file.Close}}
+	s := &Stream{count: &counter{Reader: file, n: o.Bytes}, file: file, close: []func() error{file.Close}}
 	if s.start, err = file.Stat(); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	if s.start.IsDir() {
 		return nil, errors.Join(fmt.Errorf("%s: %w", f.Path, ErrNotRegular), s.Close())
 	}
-	if err := s.unpack(o.counted(file), o.Limits); err != nil {
+	if err := s.unpack(s.count, o.Limits); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
 }
 
-// counted returns a reader that counts.
-func (o Opener) counted(r io.Reader) io.Reader {
-	if o.Bytes == nil {
-		return r
-	}
-	return counter{r, o.Bytes}
-}
-
+// counter is a reader that counts what was read of it, each byte once.
 type counter struct {
 	io.Reader
-	n *atomic.Int64
+	n        *atomic.Int64 // nil counts nothing
+	at, most int64         // the place in the text, and the last one so far
 }
 
-func (c counter) Read(p []byte) (int, error) {
+func (c *counter) Read(p []byte) (int, error) {
 	n, err := c.Reader.Read(p)
-	c.n.Add(int64(n))
+	c.at += int64(n)
+	c.upTo(c.at)
 	return n, err
+}
+
+// upTo counts what lies before a place.
+func (c *counter) upTo(place int64) {
+	if c.n != nil && place > c.most {
+		c.n.Add(place - c.most)
+		c.most = place
+	}
 }
 
 // unpack peels the layers of compression off a file.

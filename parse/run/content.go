@@ -120,7 +120,12 @@ type peeker interface {
 // readContent reads what a file holds.
 func readContent(ctx context.Context, f located, text peeker, opt *Options) *content {
 	c := &content{}
-	in := contextReader{ctx, text}
+	var in io.Reader = contextReader{ctx, text}
+	if stream, ok := text.(*input.Stream); ok {
+		if m := stream.Mapped(); m != nil {
+			in = contextMapped{ctx, m}
+		}
+	}
 	switch f.kind {
 	case unknownFile, archiveFile, ownFile, clientLog, jobLog:
 		head, err := text.Peek(input.SniffLen)
@@ -363,4 +368,20 @@ func (c contextReader) Read(p []byte) (int, error) {
 		return 0, err
 	}
 	return c.Reader.Read(p)
+}
+
+// contextMapped does so for a file that is looked at where it lies.
+type contextMapped struct {
+	ctx context.Context
+	*input.Mapped
+}
+
+func (c contextMapped) Read(p []byte) (int, error) { return contextReader{c.ctx, c.Mapped}.Read(p) }
+
+// Map returns nothing where the context has ended, so that Read is asked.
+func (c contextMapped) Map(offset int64) []byte {
+	if c.ctx.Err() != nil {
+		return nil
+	}
+	return c.Mapped.Map(offset)
 }

@@ -6,6 +6,7 @@
 //	gen xml  -size 128MiB        a results.xml whose test cases have huge outputs; -one: a single one
 //	gen csv  -size 450MiB        a metric-row CSV with raw_result cells; -rows: without
 //	gen tree -n 100000 -dir DIR  directories with one small log each; -files: many files in each directory instead, most without a block
+//	gen often FILE...            how often two characters follow one another in logs: parse/benchlog/often.txt
 //
 // What has no -dir goes to standard output.
 package main
@@ -50,7 +51,7 @@ type options struct {
 
 func run(args []string, out io.Writer) error {
 	if len(args) == 0 {
-		return errors.New("name what to make: log, logs, xml, csv or tree")
+		return errors.New("name what to make: log, line, logs, xml, csv, tree or often")
 	}
 	o := &options{kind: args[0], out: bufio.NewWriterSize(out, 1<<20)}
 	flags := flag.NewFlagSet("gen "+o.kind, flag.ContinueOnError)
@@ -84,8 +85,12 @@ func run(args []string, out io.Writer) error {
 		o.csv()
 	case "tree":
 		return o.tree()
+	case "often":
+		if err := o.often(flags.Args()); err != nil {
+			return err
+		}
 	default:
-		return fmt.Errorf("%q: name log, line, logs, xml, csv or tree", o.kind)
+		return fmt.Errorf("%q: name log, line, logs, xml, csv, tree or often", o.kind)
 	}
 	return o.out.Flush()
 }
@@ -241,6 +246,35 @@ func (o *options) tree() error {
 		if err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// often writes how often each two printable ASCII characters follow one another, in powers of four: a line for each first one. 0 is less
+// than once in a MiB.
+func (o *options) often(paths []string) error {
+	const first, last = ' ', '~'
+	var counts [256][256]int
+	all := 0
+	for _, path := range paths {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		for i := 1; i < len(text); i++ {
+			counts[text[i-1]][text[i]]++
+		}
+		all += len(text)
+	}
+	for a := first; a <= last; a++ {
+		for b := first; b <= last; b++ {
+			level := 0
+			for n := counts[a][b] << 20 / max(all, 1); n > 0 && level < 9; n >>= 2 {
+				level++
+			}
+			o.print("%d", level)
+		}
+		o.print("\n")
 	}
 	return nil
 }
