@@ -119,22 +119,39 @@ class Build {
         try { return run(body) } finally { env.clear(); env.putAll(before); files.each { it.delete() } }
     }
 
+    // Files of the workspace that a pattern of Ant's fits: "**/" is any number of directories, none too.
+    List matching(String pattern) {
+        def rule = ''
+        for (int i = 0; i < pattern.length(); i++) {
+            if (pattern.startsWith('**/', i)) { rule += '(?:.*/)?'; i += 2 }
+            else if (pattern.startsWith('**', i)) { rule += '.*'; i++ }
+            else if (pattern[i] == '*') { rule += '[^/]*' }
+            else { rule += java.util.regex.Pattern.quote(pattern[i]) }
+        }
+        def found = []
+        workspace.eachFileRecurse(groovy.io.FileType.FILES) {
+            def path = it.path - "${workspace.path}/"
+            if (path ==~ rule) { found << path }
+        }
+        return found.sort()
+    }
+
     def junit(Map args) {
-        def found = new FileNameFinder().getFileNames(workspace.path, args.testResults).sort()
+        def found = matching(args.testResults)
         if (!found && !args.allowEmptyResults) { throw new Failed('No test report files were found.') }
         def failures = 0
         for (file in found) {
-            def suites = new XmlSlurper().parse(new File(file))
+            def suites = new XmlSlurper().parse(new File(workspace, file))
             failures += suites.'**'.findAll { it.name() in ['failure', 'error'] }.size()
         }
-        step('junit', [files: found.collect { it - "${workspace.path}/" }, failures: failures])
+        step('junit', [files: found, failures: failures])
         if (failures) { worse('UNSTABLE') }
     }
 
     def archiveArtifacts(Map args) {
-        def found = args.artifacts.split(',').collectMany { new FileNameFinder().getFileNames(workspace.path, it.trim()) }.unique().sort()
+        def found = args.artifacts.split(',').collectMany { matching(it.trim()) }.unique().sort()
         if (!found && !args.allowEmptyArchive) { throw new Failed('No artifacts found that match the file pattern') }
-        step('archiveArtifacts', [files: found.collect { it - "${workspace.path}/" }, fingerprint: args.fingerprint])
+        step('archiveArtifacts', [files: found, fingerprint: args.fingerprint])
     }
 
     boolean fileExists(String path) { new File(workspace, path).exists() }
