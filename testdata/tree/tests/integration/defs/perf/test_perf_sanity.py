@@ -363,7 +363,7 @@ class PerfSanityTestConfig:
             iterations = iterations if self.old else 1
         self.name = self.config_base if self.old else f"{mode}-{self.config_base}"
         ctx.name, gen.name = ctx.data.get("name") or self.name, gen.data.get("name") or self.name
-        if self.gen_only:
+        if self.gen_only and not self.old:
             gen.data = gen.data | {"print_iter_log": True}
         spec = ctx.spec_decoding or gen.spec_decoding
         self.timeout = min((self.raw.get("slurm") or {}).get("timeout") or DEFAULT_TIMEOUT, DEFAULT_TIMEOUT)
