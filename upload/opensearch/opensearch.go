@@ -4,54 +4,53 @@
 //
 // A project has one index, df-<project>-trtperf, which the queries over df-<project>-* of TensorRT-LLM's own tools find; no date is in
 // its name, so that a Result that is sent again meets its own document. A document's _id is the Result's identity. It is written by
-// "update" with "doc" and "upsert": fields are added and changed, never removed.
-//
-// Field names are those of TensorRT-LLM's perf-sanity documents: a prefix gives the type (s_ keyword, l_ integer, d_ float, b_ boolean, ts_ time in
-// milliseconds), and an index template maps by prefix. Two fields are set once, when the document is made: ts_created, in
-// milliseconds, and @timestamp, the same in ISO form: the end of the measurement, else its start, else now.
+// "update" with "doc" and "upsert": fields are added and changed, never removed. Package document says what the fields are. An index template and
+// the index's mapping give them their types by prefix; both have a version, so that older ones are brought up to date and later ones left alone.
 //
 // b_is_valid is written over an older value only by a reading that knows better: one that found a failure, one that had the test's
 // results.xml, or one whose outbox has delivered the Result before.
 //
+// # Requests
+//
+// Several bodies of a bounded size are on their way at once, over kept connections, to the nodes in turn; one that cannot be reached is passed over. A
+// body that the server finds too large is halved. Bodies are compressed unless the server is this machine, where that costs more than it saves.
+//
 // # Answers
 //
-// The outcome of each item decides, never the status of the whole reply: 429 and 5xx are tried again, other 4xx are refused with
-// the server's reason. opensearch-go carries the requests; its BulkIndexer is not used, since it drops and miscounts.
+// The outcome of each item decides, never the status of the whole reply: 429, 5xx, conflicts and blocked indexes are tried again, other 4xx are
+// refused with the server's reason. opensearch-go carries the requests; its BulkIndexer is not used, since it drops and miscounts.
 package opensearch
 
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
-	"net/url"
-	"os"
-	"strconv"
-	"strings"
+	"slices"
+	"sync"
+	"sync/atomic"
 	"time"
 
+	"github.com/klauspost/compress/gzip"
 	opensearchgo "github.com/opensearch-project/opensearch-go/v2"
-	"github.com/opensearch-project/opensearch-go/v2/opensearchapi"
 
 	"github.com/trtperf/trtperf/parse"
 	"github.com/trtperf/trtperf/upload"
+	"github.com/trtperf/trtperf/upload/document"
+	"github.com/trtperf/trtperf/upload/endpoint"
 )
 
 const (
-	// maxBody bounds the body of one bulk request.
+	// maxBody bounds the body of one bulk request, before compression.
 	maxBody = 5 << 20
-	// maxReply bounds what is read of a reply.
-	maxReply = 64 << 20
-	// requestTime bounds one request.
-	requestTime = 60 * time.Second
-	// longestPause bounds what a server may ask for with Retry-After.
-	longestPause = 30 * time.Second
+	// connections is how many bulk requests are on their way at once.
+	connections = 4
+	// fewest is the number of documents for which a request of their own pays.
+	fewest = 250
 )
 
 // Config says where and how to write.
@@ -60,81 +59,85 @@ type Config struct {
 	Addresses []string
 	// Project names the index.
 	Project string
-	Access  Access
+	Access  endpoint.Access
 	// CAFile holds certificates to trust, besides the system's.
 	CAFile string
 	Table  *parse.Table
+	// Note is told what the user should know though nothing fails by it; nil drops it.
+	Note func(text string)
 	// Now is the clock; nil is the system's.
 	Now func() time.Time
+	// Limits bound how long requests stand still; zero is what the command line has.
+	Limits endpoint.Limits
+	// Compress sends compressed bodies to this machine, too.
+	Compress bool
 }
 
-// Store writes to one project.
+// Store writes to one project. Several goroutines may use it.
 type Store struct {
-	client   *opensearchgo.Client
-	index    string
-	table    *parse.Table
-	now      func() time.Time
-	prepared bool // the index template is there
-	idle     func()
+	client    *opensearchgo.Client
+	transport *endpoint.Transport
+	nodes     int
+	index     string
+	encoder   *document.Encoder
+	now       func() time.Time
+	note      func(string)
+
+	preparing sync.Mutex
+	prepared  bool // the index is there with its mapping
+
+	// bodies are the buffers of requests: as many as may be on their way at once.
+	bodies   chan *body
+	largest  atomic.Int64 // what the server takes as one body, as far as known
+	compress atomic.Bool
 }
 
 // New returns a Store. It makes no connection.
 func New(c Config) (*Store, error) {
-	if err := c.Access.check(c.Addresses); err != nil {
+	if err := c.Access.Check(c.Addresses, "write opensearch+https://"); err != nil {
 		return nil, err
 	}
-	roots, err := trusted(c.CAFile)
+	transport, err := endpoint.New(endpoint.Config{Access: c.Access, CAFile: c.CAFile, Limits: c.Limits, Connections: connections})
 	if err != nil {
 		return nil, err
 	}
-	transport := &http.Transport{
-		Proxy:                 http.ProxyFromEnvironment,
-		DialContext:           (&net.Dialer{Timeout: 10 * time.Second}).DialContext,
-		TLSHandshakeTimeout:   10 * time.Second,
-		TLSClientConfig:       &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
-		ResponseHeaderTimeout: requestTime,
-		IdleConnTimeout:       time.Minute,
-		MaxIdleConnsPerHost:   2,
-	}
 	client, err := opensearchgo.NewClient(opensearchgo.Config{
 		Addresses: c.Addresses,
-		Transport: c.Access.wrap(transport),
+		Transport: transport,
 		// Tries are upload.Deliver's, which knows the outbox, the deadline and Retry-After.
 		DisableRetry: true,
 	})
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{client: client, index: "df-" + c.Project + "-trtperf", table: c.Table, now: c.Now, idle: transport.CloseIdleConnections}
+	s := &Store{
+		client: client, transport: transport, nodes: len(c.Addresses), index: "df-" + c.Project + "-trtperf",
+		encoder: document.NewEncoder(c.Table, c.Now), now: c.Now, note: c.Note, bodies: make(chan *body, connections),
+	}
 	if s.now == nil {
 		s.now = time.Now
 	}
+	if s.note == nil {
+		s.note = func(string) {}
+	}
+	for range connections {
+		s.bodies <- &body{}
+	}
+	s.largest.Store(maxBody)
+	s.compress.Store(c.Compress || slices.ContainsFunc(c.Addresses, func(a string) bool { return !endpoint.Loopback(a) }))
 	return s, nil
 }
 
-// trusted returns the system's certificates with those of a file; nil, the system's alone, without one.
-func trusted(file string) (*x509.CertPool, error) {
-	if file == "" {
-		return nil, nil
-	}
-	text, err := os.ReadFile(file)
-	if err != nil {
-		return nil, fmt.Errorf("CA file: %w", err)
-	}
-	roots, err := x509.SystemCertPool()
-	if err != nil {
-		roots = x509.NewCertPool()
-	}
-	if !roots.AppendCertsFromPEM(text) {
-		return nil, fmt.Errorf("CA file %s holds no certificate in PEM form", file)
-	}
-	return roots, nil
-}
-
 // Close closes idle connections.
-func (s *Store) Close() error {
-	s.idle()
-	return nil
+func (s *Store) Close() error { return s.transport.Close() }
+
+// body is a bulk request in the making.
+type body struct {
+	text  []byte
+	ends  []int // where each item's two lines end
+	items []int // which items of the batch they are
+	zip   *gzip.Writer
+	small bytes.Buffer
 }
 
 // Put makes one attempt to write items.
@@ -143,178 +146,248 @@ func (s *Store) Put(ctx context.Context, items []upload.Item) ([]upload.Answer, 
 	if len(items) == 0 {
 		return answers, ctx.Err()
 	}
-	if a := s.prepare(ctx); a != nil {
+	if _, failed := s.prepare(ctx); failed != nil {
 		for i := range answers {
-			answers[i] = *a
+			answers[i] = *failed
 		}
 		return answers, ctx.Err()
 	}
-	var body bytes.Buffer
-	var in []int // items in the body
+	share := max(fewest, (len(items)+connections-1)/connections)
+	var sending sync.WaitGroup
+	var b *body
 	send := func() {
-		if len(in) > 0 {
-			s.bulk(ctx, body.Bytes(), in, answers)
+		if b == nil {
+			return
 		}
-		body.Reset()
-		in = in[:0]
+		full := b
+		b = nil
+		sending.Go(func() {
+			s.send(ctx, full, part{full.text, full.ends, full.items}, 0, answers)
+			full.text, full.ends, full.items = full.text[:0], full.ends[:0], full.items[:0]
+			s.bodies <- full
+		})
 	}
 	for i, item := range items {
-		text, err := s.action(item)
+		if b == nil {
+			b = <-s.bodies
+		}
+		before := len(b.text)
+		text, err := s.appendItem(b.text, item)
 		if err != nil {
 			answers[i] = upload.Answer{Outcome: parse.Refused, Reason: err.Error()}
 			continue
 		}
-		if body.Len()+len(text) > maxBody {
+		if int64(len(text)) > s.largest.Load() && before > 0 {
+			// It begins the next body.
+			mine := slices.Clone(text[before:])
+			b.text = text[:before]
+			send()
+			b = <-s.bodies
+			text = append(b.text, mine...)
+		}
+		b.text, b.ends, b.items = text, append(b.ends, len(text)), append(b.items, i)
+		if len(b.items) >= share {
 			send()
 		}
-		body.Write(text)
-		in = append(in, i)
+	}
+	if b != nil && len(b.items) == 0 {
+		s.bodies <- b
+		b = nil
 	}
 	send()
+	sending.Wait()
 	return answers, ctx.Err()
 }
 
-// action is an item's two lines of a bulk body.
-func (s *Store) action(item upload.Item) ([]byte, error) {
-	doc, upsert := document(item, s.table, s.now())
-	var b bytes.Buffer
-	for _, line := range []any{
-		map[string]any{"update": map[string]any{"_id": item.Result.ID}},
-		map[string]any{"doc": doc, "upsert": upsert},
-	} {
-		text, err := json.Marshal(line)
-		if err != nil {
-			return nil, fmt.Errorf("document %s: %w", item.Result.ID, err)
-		}
-		b.Write(text)
-		b.WriteByte('\n')
+// appendItem appends an item's two lines of a bulk body.
+func (s *Store) appendItem(b []byte, item upload.Item) ([]byte, error) {
+	b = append(b, `{"update":{"_id":"`...)
+	b = append(b, item.Result.ID...)
+	b = append(b, "\"}}\n"...)
+	b, err := s.encoder.AppendUpdate(b, item)
+	if err != nil {
+		return nil, fmt.Errorf("document %s: %w", item.Result.ID, err)
 	}
-	return b.Bytes(), nil
+	return append(b, '\n'), nil
 }
 
-// bulkReply is what is read of a bulk reply.
-type bulkReply struct {
-	Items []map[string]struct {
-		ID     string `json:"_id"`
-		Status int    `json:"status"`
-		Result string `json:"result"`
-		Error  *struct {
-			Type     string `json:"type"`
-			Reason   string `json:"reason"`
-			CausedBy *struct {
-				Reason string `json:"reason"`
-			} `json:"caused_by"`
-		} `json:"error"`
-	} `json:"items"`
+// part is some of a body's items. The ends count from the beginning of the body.
+type part struct {
+	text  []byte // the whole body
+	ends  []int
+	items []int
 }
 
-// bulk sends one body and fills in the answers of its items.
-func (s *Store) bulk(ctx context.Context, body []byte, in []int, answers []upload.Answer) {
-	request := opensearchapi.BulkRequest{Index: s.index, Body: bytes.NewReader(body),
-		FilterPath: []string{"items.*._id", "items.*.status", "items.*.result", "items.*.error.type", "items.*.error.reason", "items.*.error.caused_by.reason"}}
-	text, failed := s.do(ctx, request)
+// of returns the items from one to another.
+func (p part) of(from, to int) part { return part{p.text, p.ends[from:to], p.items[from:to]} }
+
+// lines is the text of the part, which begins where the item before it ends.
+func (p part) lines(start int) []byte { return p.text[start:p.ends[len(p.ends)-1]] }
+
+// send sends a part of a body and fills in the answers of its items. Start is where the part begins in the body.
+func (s *Store) send(ctx context.Context, b *body, p part, start int, answers []upload.Answer) {
+	text := p.lines(start)
+	status, reply, failed := s.do(ctx, http.MethodPost, "/"+s.index+"/_bulk?"+replyFilter, "application/x-ndjson", s.smaller(b, text),
+		http.StatusRequestEntityTooLarge, http.StatusNotFound)
+	switch {
+	case status == http.StatusRequestEntityTooLarge && len(p.items) > 1:
+		s.largest.Store(max(1, min(s.largest.Load(), int64(len(text)/2))))
+		half := len(p.items) / 2
+		s.send(ctx, b, p.of(0, half), start, answers)
+		s.send(ctx, b, p.of(half, len(p.items)), p.ends[half-1], answers)
+		return
+	case status == http.StatusRequestEntityTooLarge:
+		failed = &upload.Answer{Outcome: parse.Refused, Reason: fmt.Sprintf("the document has %d bytes, more than the server takes in one request (status 413): "+
+			"raise http.max_content_length of OpenSearch, or the limit of the proxy before it", len(text))}
+	case status == http.StatusNotFound:
+		failed = s.gone(reply)
+	case failed != nil && s.compress.Load() && (status == http.StatusBadRequest || status == http.StatusUnsupportedMediaType):
+		// Something on the way may not know compressed bodies.
+		s.compress.Store(false)
+		s.send(ctx, b, p, start, answers)
+		return
+	}
 	if failed != nil {
-		for _, i := range in {
+		for _, i := range p.items {
 			answers[i] = *failed
 		}
 		return
 	}
+	s.read(reply, p.items, answers)
+}
+
+// gone is the answer where the index is not there, or nothing is.
+func (s *Store) gone(reply []byte) *upload.Answer {
+	if bytes.Contains(reply, []byte("index_not_found_exception")) {
+		s.preparing.Lock()
+		s.prepared = false // it is made anew
+		s.preparing.Unlock()
+		return &upload.Answer{Outcome: parse.Owed, Reason: "the index " + s.index + " was deleted"}
+	}
+	return &upload.Answer{Outcome: parse.Owed, Mend: true, Reason: "status 404: no bulk requests are taken there: look at host, port and prefix in --to"}
+}
+
+// smaller compresses a body where that pays.
+func (s *Store) smaller(b *body, text []byte) []byte {
+	if !s.compress.Load() {
+		return text
+	}
+	b.small.Reset()
+	if b.zip == nil {
+		b.zip, _ = gzip.NewWriterLevel(&b.small, gzip.BestSpeed)
+	} else {
+		b.zip.Reset(&b.small)
+	}
+	if _, err := b.zip.Write(text); err != nil || b.zip.Close() != nil {
+		panic(fmt.Sprint("compressing into memory: ", err)) // it cannot fail
+	}
+	return b.small.Bytes()
+}
+
+// replyFilter leaves out of a reply what is not read.
+const replyFilter = "filter_path=items.*._id,items.*.status,items.*.result,items.*.error.type,items.*.error.reason,items.*.error.caused_by.reason"
+
+// bulkReply is what is read of a bulk reply.
+type bulkReply struct {
+	Items []struct {
+		Update *bulkItem `json:"update"`
+	} `json:"items"`
+}
+
+type bulkItem struct {
+	Status int    `json:"status"`
+	Result string `json:"result"`
+	Error  *struct {
+		Type     string `json:"type"`
+		Reason   string `json:"reason"`
+		CausedBy *struct {
+			Reason string `json:"reason"`
+		} `json:"caused_by"`
+	} `json:"error"`
+}
+
+// read fills in the answers of the items that a bulk reply is for.
+func (s *Store) read(text []byte, items []int, answers []upload.Answer) {
 	var reply bulkReply
-	if err := json.Unmarshal(text, &reply); err != nil || len(reply.Items) != len(in) {
-		again := upload.Answer{Outcome: parse.Owed, Reason: fmt.Sprintf("the reply has %d of %d items (%v)", len(reply.Items), len(in), err)}
-		for _, i := range in {
+	if err := json.Unmarshal(text, &reply); err != nil || len(reply.Items) != len(items) {
+		again := upload.Answer{Outcome: parse.Owed, Reason: fmt.Sprintf("the reply has %d of %d items (%v)", len(reply.Items), len(items), err)}
+		for _, i := range items {
 			answers[i] = again
 		}
 		return
 	}
-	for n, i := range in {
-		item, ok := reply.Items[n]["update"]
-		switch {
-		case !ok:
-			answers[i] = upload.Answer{Outcome: parse.Owed, Reason: "the reply has no answer for this item"}
-		case item.Error != nil || item.Status >= 300:
-			reason := fmt.Sprintf("status %d", item.Status)
-			if item.Error != nil {
-				reason = fmt.Sprintf("status %d, %s: %s", item.Status, item.Error.Type, item.Error.Reason)
-				if item.Error.CausedBy != nil {
-					reason += " (" + item.Error.CausedBy.Reason + ")"
-				}
+	for n, i := range items {
+		answers[i] = s.answer(reply.Items[n].Update)
+	}
+}
+
+// passing are errors of a document's index and not of the document.
+var passing = map[string]bool{"cluster_block_exception": true, "index_closed_exception": true, "index_not_found_exception": true}
+
+// answer is what one item of a reply says.
+func (s *Store) answer(item *bulkItem) upload.Answer {
+	switch {
+	case item == nil:
+		return upload.Answer{Outcome: parse.Owed, Reason: "the reply has no answer for this item"}
+	case item.Error != nil || item.Status >= 300:
+		a := upload.Answer{Outcome: parse.Refused, Reason: fmt.Sprintf("status %d", item.Status)}
+		kind := ""
+		if item.Error != nil {
+			kind = item.Error.Type
+			a.Reason = fmt.Sprintf("status %d, %s: %s", item.Status, kind, item.Error.Reason)
+			if item.Error.CausedBy != nil {
+				a.Reason += " (" + item.Error.CausedBy.Reason + ")"
 			}
-			answers[i] = upload.Answer{Outcome: parse.Refused, Reason: reason}
-			if item.Status == http.StatusTooManyRequests || item.Status >= 500 {
-				answers[i].Outcome = parse.Owed
+		}
+		switch code := item.Status; {
+		case code == http.StatusTooManyRequests, code == http.StatusConflict, code >= 500, passing[kind]:
+			a.Outcome = parse.Owed
+		case code == http.StatusUnauthorized, code == http.StatusForbidden:
+			a.Outcome, a.Mend = parse.Owed, true
+			a.Reason += ": look at " + Variables
+		}
+		return a
+	case item.Result == "noop":
+		return upload.Answer{Outcome: parse.Present}
+	case item.Result == "created", item.Result == "updated":
+		return upload.Answer{Outcome: parse.Stored}
+	}
+	return upload.Answer{Outcome: parse.Owed, Reason: fmt.Sprintf("the server answers %q", item.Result)}
+}
+
+// do makes a request and returns the answer's status and body, or the answer for everything in the request. A status of those that are allowed is
+// no failure. A node that cannot be reached is passed over.
+func (s *Store) do(ctx context.Context, method, path, kind string, text []byte, allowed ...int) (int, []byte, *upload.Answer) {
+	zipped := len(text) > 2 && text[0] == 0x1f && text[1] == 0x8b
+	for node := 1; ; node++ {
+		request, err := http.NewRequestWithContext(ctx, method, path, bytes.NewReader(text))
+		if err != nil {
+			return 0, nil, &upload.Answer{Outcome: parse.Refused, Reason: err.Error()}
+		}
+		if len(text) > 0 {
+			request.Header.Set("Content-Type", kind)
+		} else {
+			request.Body = nil
+		}
+		if zipped {
+			request.Header.Set("Content-Encoding", "gzip")
+		}
+		response, err := s.client.Perform(request)
+		if err != nil {
+			if unreached, ok := errors.AsType[*net.OpError](err); ok && unreached.Op == "dial" && node < s.nodes && ctx.Err() == nil {
+				continue
 			}
-		case item.Result == "noop":
-			answers[i] = upload.Answer{Outcome: parse.Present}
-		case item.Result == "created", item.Result == "updated":
-			answers[i] = upload.Answer{Outcome: parse.Stored}
-		default:
-			answers[i] = upload.Answer{Outcome: parse.Owed, Reason: fmt.Sprintf("the server answers %q", item.Result)}
+			failed := words.Failed(err)
+			return 0, nil, &failed
 		}
-	}
-}
-
-// do makes a request. It returns the reply's body, or the answer for everything in the request.
-func (s *Store) do(ctx context.Context, request opensearchapi.Request) ([]byte, *upload.Answer) {
-	ctx, cancel := context.WithTimeout(ctx, requestTime)
-	defer cancel()
-	response, err := request.Do(ctx, s.client)
-	if err != nil {
-		return nil, &upload.Answer{Outcome: parse.Owed, Reason: reasonOf(err)}
-	}
-	defer response.Body.Close()
-	text, err := io.ReadAll(io.LimitReader(response.Body, maxReply))
-	if err != nil {
-		return nil, &upload.Answer{Outcome: parse.Owed, Reason: "the reply breaks off: " + reasonOf(err)}
-	}
-	switch code := response.StatusCode; {
-	case code < 300:
-		return text, nil
-	case code == http.StatusUnauthorized, code == http.StatusForbidden, code == http.StatusProxyAuthRequired:
-		return nil, &upload.Answer{Outcome: parse.Owed, Reason: fmt.Sprintf("status %d: the server does not accept the credentials: set %s", code, Variables)}
-	case code == http.StatusRequestTimeout, code == http.StatusTooManyRequests, code >= 500:
-		return nil, &upload.Answer{Outcome: parse.Owed, Reason: fmt.Sprintf("status %d: %s", code, summary(text)), RetryAfter: retryAfter(response.Header, s.now())}
-	default:
-		return nil, &upload.Answer{Outcome: parse.Refused, Reason: fmt.Sprintf("status %d: %s", code, summary(text))}
-	}
-}
-
-// reasonOf is a transport error's text without what net/http puts in front of it.
-func reasonOf(err error) string {
-	if e, ok := errors.AsType[*url.Error](err); ok {
-		err = e.Err
-	}
-	return err.Error()
-}
-
-// summary is the beginning of a reply, on one line.
-func summary(text []byte) string {
-	var reply struct {
-		Error json.RawMessage `json:"error"`
-	}
-	if json.Unmarshal(text, &reply) == nil && len(reply.Error) > 0 {
-		var e struct{ Type, Reason string }
-		if json.Unmarshal(reply.Error, &e) == nil && e.Reason != "" {
-			return e.Type + ": " + e.Reason
+		reply, err := io.ReadAll(response.Body)
+		if err != nil {
+			failed := words.Failed(err)
+			return 0, nil, &failed
 		}
-		text = reply.Error
+		if slices.Contains(allowed, response.StatusCode) {
+			return response.StatusCode, reply, nil
+		}
+		return response.StatusCode, reply, words.Rejected(response, reply, s.now(), s.transport.Access())
 	}
-	const most = 300
-	s := strings.Join(strings.Fields(strings.ToValidUTF8(string(text), "\ufffd")), " ")
-	if len(s) > most {
-		s = strings.ToValidUTF8(s[:most], "") + "…"
-	}
-	return s
-}
-
-// retryAfter reads the header of that name: seconds, or a date.
-func retryAfter(h http.Header, now time.Time) time.Duration {
-	text := h.Get("Retry-After")
-	var pause time.Duration
-	if seconds, err := strconv.Atoi(text); err == nil {
-		pause = time.Duration(seconds) * time.Second
-	} else if at, err := http.ParseTime(text); err == nil {
-		pause = at.Sub(now)
-	}
-	return min(max(pause, 0), longestPause)
 }

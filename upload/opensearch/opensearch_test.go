@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -19,6 +20,7 @@ import (
 	"github.com/trtperf/trtperf/parse"
 	"github.com/trtperf/trtperf/testdata/services"
 	"github.com/trtperf/trtperf/upload"
+	"github.com/trtperf/trtperf/upload/endpoint"
 	"github.com/trtperf/trtperf/upload/opensearch"
 	"github.com/trtperf/trtperf/upload/storetest"
 )
@@ -85,7 +87,7 @@ func count(t *testing.T, url, project string) int {
 
 func TestStore(t *testing.T) {
 	url := services.OpenSearch(t)
-	names := map[string]string{"valid": "b_is_valid", "model": "s_model_name", "gpu": "s_gpu_type"}
+	names := map[string]string{"valid": "b_is_valid", "model": "s_model_name", "gpu": "s_gpu_name"}
 	storetest.Run(t, func(t *testing.T) storetest.Opened {
 		name := project()
 		return storetest.Opened{
@@ -196,7 +198,7 @@ const secret = "s3cr3t-pass"
 
 func TestTLSAndCredentials(t *testing.T) {
 	url, caFile := services.TLSProxy(t, services.OpenSearch(t), "perf", secret)
-	credentials := func(env map[string]string) opensearch.Access {
+	credentials := func(env map[string]string) endpoint.Access {
 		t.Helper()
 		a, err := opensearch.Credentials(func(name string) string { return env[name] })
 		if err != nil {
@@ -284,7 +286,7 @@ func TestFaults(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				if !strings.HasSuffix(r.URL.Path, "/_bulk") {
-					fmt.Fprint(w, `{"acknowledged":true}`)
+					fmt.Fprint(w, `{}`)
 					return
 				}
 				if c.header != "" {
@@ -313,14 +315,19 @@ func TestFaults(t *testing.T) {
 
 // Bodies stay small, however much is put at once.
 func TestBodySize(t *testing.T) {
+	var mutex sync.Mutex
 	largest := 0
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
-		largest = max(largest, len(body))
 		if strings.HasSuffix(r.URL.Path, "/_bulk") {
+			mutex.Lock()
+			largest = max(largest, len(body))
+			mutex.Unlock()
 			n := bytes.Count(body, []byte("\n")) / 2
 			fmt.Fprint(w, `{"items":[`+strings.TrimSuffix(strings.Repeat(`{"update":{"status":201,"result":"created"}},`, n), ",")+`]}`)
+			return
 		}
+		fmt.Fprint(w, `{}`)
 	}))
 	defer server.Close()
 	var items []upload.Item

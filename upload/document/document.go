@@ -1,0 +1,531 @@
+// Package document makes the documents that TensorRT-LLM's perf-sanity tools know out of Results, and reads them back.
+//
+// A field's prefix gives its type: s_ a text, l_ a whole number, d_ a number that is always written with a point or an exponent, b_ true or
+// false, ts_ a time in milliseconds since 1970. What is unknown has no field.
+//
+// Some fields are of the document's making and not of a reading: they are set once and never written over what a store has.
+// ts_created and @timestamp are the end of the measurement, else its start, else now. b_is_baseline and b_is_regression are false, since nobody
+// has judged yet. Where no link to the job is known, b_is_post_merge is false, b_is_pr_job true and s_branch empty, which is what TensorRT-LLM's
+// own tools write for a run outside of their Jenkins, and ask for in their queries.
+package document
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"math"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+	"unicode/utf8"
+
+	"github.com/trtperf/trtperf/parse"
+	"github.com/trtperf/trtperf/upload"
+)
+
+// ID is the field that holds the identity, as _id does.
+const ID = "s_trtperf_id"
+
+// field is a field of the document and how its value is appended to a JSON text; a Result that has no value adds nothing.
+type field struct {
+	name   string
+	append func(b []byte, r *parse.Result) []byte
+}
+
+func text(name string, value func(*parse.Result) string) field {
+	return field{name, func(b []byte, r *parse.Result) []byte {
+		if s := value(r); s != "" {
+			return appendText(b, s)
+		}
+		return b
+	}}
+}
+
+func whole(name string, value func(*parse.Result) *int) field {
+	return field{name, func(b []byte, r *parse.Result) []byte {
+		if n := value(r); n != nil {
+			return strconv.AppendInt(b, int64(*n), 10)
+		}
+		return b
+	}}
+}
+
+func number(name string, value func(*parse.Result) *float64) field {
+	return field{name, func(b []byte, r *parse.Result) []byte {
+		if v := value(r); v != nil && finite(*v) {
+			return appendNumber(b, *v)
+		}
+		return b
+	}}
+}
+
+func truth(name string, value func(*parse.Result) *bool) field {
+	return field{name, func(b []byte, r *parse.Result) []byte {
+		if v := value(r); v != nil {
+			return strconv.AppendBool(b, *v)
+		}
+		return b
+	}}
+}
+
+func stamp(name string, value func(*parse.Result) time.Time) field {
+	return field{name, func(b []byte, r *parse.Result) []byte {
+		if t := value(r); !t.IsZero() {
+			return strconv.AppendInt(b, t.UnixMilli(), 10)
+		}
+		return b
+	}}
+}
+
+// fields are a document's fields, but for metrics, status and what is set once. Names: TensorRT-LLM's perf-sanity documents, as far as they
+// have the thing.
+var fields = []field{
+	text(ID, func(r *parse.Result) string { return r.ID }),
+	text("s_test_list", func(r *parse.Result) string { return r.TestID.String() }),
+	text("s_test_module", func(r *parse.Result) string { return r.Module }),
+	text("s_test_function", func(r *parse.Result) string { return r.Function }),
+	text("s_test_case_name", testCaseName),
+	text("s_runtime", runtime),
+	text("s_benchmark_mode", func(r *parse.Result) string { return r.TestID.SubMode }),
+	text("s_mode", func(r *parse.Result) string { return string(r.Mode) }),
+	text("s_network", func(r *parse.Result) string { return r.Labels.Network }),
+	text("s_model_name", func(r *parse.Result) string { return strings.ToLower(r.Labels.Model) }),
+	text("s_precision", func(r *parse.Result) string { return r.Labels.Precision }),
+	text("s_framework", func(r *parse.Result) string { return r.Labels.Framework }),
+	text("s_command", func(r *parse.Result) string { return r.Labels.Command }),
+	text("s_server_name", func(r *parse.Result) string { return r.Server.Name }),
+	whole("l_server_index", func(r *parse.Result) *int { return r.Server.Index }),
+	text("s_client_name", func(r *parse.Result) string { return r.Client.Name }),
+	whole("l_client_index", func(r *parse.Result) *int { return r.Client.Index }),
+	whole("l_concurrency", func(r *parse.Result) *int { return r.Client.Concurrency }),
+	whole("l_iterations", func(r *parse.Result) *int { return r.Client.Iterations }),
+	whole("l_isl", func(r *parse.Result) *int { return r.Client.ISL }),
+	whole("l_osl", func(r *parse.Result) *int { return r.Client.OSL }),
+	whole("l_gpus", func(r *parse.Result) *int { return r.Labels.GPUs }),
+	whole("l_gpus_per_node", func(r *parse.Result) *int { return r.Labels.GPUsPerNode }),
+	whole("l_tp", func(r *parse.Result) *int { return r.Labels.TP }),
+	whole("l_ep", func(r *parse.Result) *int { return r.Labels.EP }),
+	whole("l_pp", func(r *parse.Result) *int { return r.Labels.PP }),
+	whole("l_cp", func(r *parse.Result) *int { return r.Labels.CP }),
+	whole("l_num_ctx_servers", func(r *parse.Result) *int { return r.Labels.ContextServers }),
+	whole("l_num_gen_servers", func(r *parse.Result) *int { return r.Labels.GenerationServers }),
+	truth("b_eos", func(r *parse.Result) *bool { return r.Labels.SpecDecoding }),
+	{"l_requests_asked", func(b []byte, r *parse.Result) []byte {
+		if r.Requests.Asked == nil {
+			return b
+		}
+		return strconv.AppendInt(b, *r.Requests.Asked, 10)
+	}},
+	text("s_gpu_type", gpuType),
+	text("s_gpu_name", func(r *parse.Result) string { return r.System.GPU }),
+	whole("l_gpu_count", func(r *parse.Result) *int { return r.System.GPUCount }),
+	text("s_driver", func(r *parse.Result) string { return r.System.Driver }),
+	text("s_cuda", func(r *parse.Result) string { return r.System.CUDA }),
+	number("d_sm_clock_mhz", func(r *parse.Result) *float64 { return r.System.SMClockMHz }),
+	number("d_mem_clock_mhz", func(r *parse.Result) *float64 { return r.System.MemClockMHz }),
+	text("s_cpu", func(r *parse.Result) string { return r.System.CPU }),
+	text("s_os", func(r *parse.Result) string { return r.System.OS }),
+	text("s_host_node_name", func(r *parse.Result) string { return r.System.Host }),
+	text("s_trtllm_version", func(r *parse.Result) string { return r.Job.TensorRTLLM }),
+	text("s_tensorrt_version", func(r *parse.Result) string { return r.Job.TensorRT }),
+	text("s_commit", func(r *parse.Result) string { return r.Job.Commit }),
+	text("s_job_url", func(r *parse.Result) string { return r.Job.Link }),
+	truth("b_is_post_merge", postMerge),
+	truth("b_is_pr_job", func(r *parse.Result) *bool {
+		post := postMerge(r)
+		if post == nil {
+			return nil
+		}
+		return new(!*post)
+	}),
+	text("s_branch", branch),
+	text("s_notes", func(r *parse.Result) string { return r.Job.Notes }),
+	stamp("ts_started", func(r *parse.Result) time.Time { return r.StartedAt }),
+	stamp("ts_ended", func(r *parse.Result) time.Time { return r.EndedAt }),
+	number("d_test_seconds", func(r *parse.Result) *float64 { return r.TestSeconds }),
+	text("s_source_file", func(r *parse.Result) string { return r.Source.File }),
+	whole("l_source_line", func(r *parse.Result) *int {
+		if r.Source.Line == 0 {
+			return nil
+		}
+		return &r.Source.Line
+	}),
+}
+
+// once are fields that a document is made with. A store never writes them over what it has.
+var once = []field{
+	constant("b_is_baseline", "false"),
+	constant("b_is_regression", "false"),
+	unlinked("b_is_post_merge", "false"),
+	unlinked("b_is_pr_job", "true"),
+	{"s_branch", func(b []byte, r *parse.Result) []byte {
+		if branch(r) != "" {
+			return b
+		}
+		return append(b, `""`...)
+	}},
+}
+
+func constant(name, value string) field {
+	return field{name, func(b []byte, _ *parse.Result) []byte { return append(b, value...) }}
+}
+
+// unlinked is a field's value where no link to the job tells it.
+func unlinked(name, value string) field {
+	return field{name, func(b []byte, r *parse.Result) []byte {
+		if r.Job.Link != "" {
+			return b
+		}
+		return append(b, value...)
+	}}
+}
+
+// others are the names of fields that stand in no table: status and times.
+var others = []string{"b_is_valid", "s_failure_reasons", "ts_created", "@timestamp", "_id"}
+
+// testCaseName is "<server>-<client>", as upstream's match keys have it; in disaggregated runs the server is "<mode>-<configuration>".
+func testCaseName(r *parse.Result) string {
+	server := r.Server.Name
+	if r.Mode == parse.Disagg && r.Labels.Network != "" {
+		server = r.Labels.Network
+	}
+	if server == "" || r.Client.Name == "" {
+		return ""
+	}
+	return server + "-" + r.Client.Name
+}
+
+// runtime is upstream's word for the mode; an aggregated server counts as multi-node whenever it does not fill exactly one node.
+func runtime(r *parse.Result) string {
+	switch {
+	case r.Mode == parse.Disagg:
+		return "multi_node_disagg_server"
+	case r.Labels.GPUs != nil && r.Labels.GPUsPerNode != nil && *r.Labels.GPUs != *r.Labels.GPUsPerNode:
+		return "multi_node_aggr_server"
+	case r.Mode != "":
+		return "aggr_server"
+	}
+	return ""
+}
+
+// gpuTypes are the GPUs that upstream has words for.
+var gpuTypes = map[string]string{"GB200": "gb200", "GB300": "gb300", "B200": "b200", "B300": "b300", "H200": "h200"}
+
+// gpuType is upstream's word for the GPU: the last word of its name, in small letters. Upstream calls all other GPUs "unsupported", which would make
+// one case of different machines, so these have no type here.
+func gpuType(r *parse.Result) string {
+	return gpuTypes[strings.ToUpper(r.System.GPU[strings.LastIndexByte(r.System.GPU, ' ')+1:])]
+}
+
+// postMerge says whether the job's link is one of upstream's jobs after a merge.
+func postMerge(r *parse.Result) *bool {
+	if r.Job.Link == "" {
+		return nil
+	}
+	return new(strings.Contains(r.Job.Link, "PostMerge"))
+}
+
+var branchOf = regexp.MustCompile(`/job/LLM/job/([^/]+)/job/`)
+
+// branch is the branch that stands in the link to one of upstream's jobs.
+func branch(r *parse.Result) string {
+	if r.Job.Link == "" {
+		return ""
+	}
+	if m := branchOf.FindStringSubmatch(r.Job.Link); m != nil {
+		return m[1]
+	}
+	return ""
+}
+
+// Encoder makes documents. Several goroutines may use one.
+type Encoder struct {
+	table *parse.Table
+	now   func() time.Time
+	rows  []metric // of the table, in its order
+	known map[string]metric
+	taken map[string]bool // names of fields that are no metric's
+
+	mutex sync.Mutex
+	met   map[string]metric // metrics that are no rows of the table
+}
+
+// metric is where a metric goes.
+type metric struct {
+	name, field string
+	key         string // the field's name as JSON with its colon
+	whole       bool
+	fault       string // why it cannot go anywhere
+}
+
+// NewEncoder returns an Encoder for Results of a metric table. Now is the clock; nil is the system's.
+func NewEncoder(table *parse.Table, now func() time.Time) *Encoder {
+	e := &Encoder{table: table, now: now, known: map[string]metric{}, taken: map[string]bool{}, met: map[string]metric{}}
+	if now == nil {
+		e.now = time.Now
+	}
+	for _, f := range fields {
+		e.taken[f.name] = true
+	}
+	for _, f := range once {
+		e.taken[f.name] = true
+	}
+	for _, name := range others {
+		e.taken[name] = true
+	}
+	used := map[string]string{}
+	for row := range table.All() {
+		m := e.metric(row.Name, row.Document)
+		if other, ok := used[m.field]; ok {
+			m.fault = fmt.Sprintf("field %s: the metrics %s and %s both have it: give one of them another document", m.field, other, row.Name)
+		}
+		used[m.field] = row.Name
+		e.rows, e.known[row.Name] = append(e.rows, m), m
+	}
+	return e
+}
+
+var fieldName = regexp.MustCompile(`^[dl]_[a-z0-9_]+$`)
+
+func (e *Encoder) metric(name, field string) metric {
+	m := metric{name: name, field: field, key: `"` + field + `":`, whole: strings.HasPrefix(field, "l_")}
+	switch {
+	case !fieldName.MatchString(field):
+		m.fault = fmt.Sprintf("field %q of metric %q: want d_ or l_ and lower-case letters, digits and underscores", field, name)
+	case e.taken[field]:
+		m.fault = fmt.Sprintf("field %s of metric %s: the name is taken: give the metric another document", field, name)
+	}
+	return m
+}
+
+// other is where a metric goes that is no row of the table: one of those whose rows are made as they are met, or one of the user's own
+// whose table this command has not got.
+func (e *Encoder) other(name string) metric {
+	e.mutex.Lock()
+	defer e.mutex.Unlock()
+	m, ok := e.met[name]
+	if !ok {
+		field := "d_" + name
+		if row := e.table.ByName(name); row != nil {
+			field = row.Document
+		}
+		m = e.metric(name, field)
+		for _, row := range e.rows {
+			if row.field == field && m.fault == "" {
+				m.fault = fmt.Sprintf("field %s of metric %s: the name is metric %s's", field, name, row.name)
+			}
+		}
+		e.met[name] = m
+	}
+	return m
+}
+
+// AppendUpdate appends the body of an update: {"doc":…,"upsert":…}. The first is written over what is there, the second makes the document where
+// there is none. An error names the field that no document can have.
+func (e *Encoder) AppendUpdate(b []byte, item upload.Item) ([]byte, error) {
+	r := item.Result
+	b = append(b, `{"doc":{`...)
+	start := len(b)
+	b, err := e.appendShared(b, r)
+	if err != nil {
+		return nil, err
+	}
+	end := len(b)
+	if !r.Valid() || item.Delivered || slices.Contains(r.Checked, parse.InJUnit) {
+		b = appendStatus(b, r)
+	}
+	b = append(b, `},"upsert":{`...)
+	b = append(b, b[start:end]...)
+	b = e.appendOnce(b, r, true)
+	return append(b, `}}`...), nil
+}
+
+// AppendWhole appends a document with its _id. A time of making that nothing tells is left to the store, so that the document is the same
+// each time.
+func (e *Encoder) AppendWhole(b []byte, r *parse.Result) ([]byte, error) {
+	b = append(b, `{"_id":`...)
+	b = appendText(b, r.ID)
+	b = append(b, ',')
+	b, err := e.appendShared(b, r)
+	if err != nil {
+		return nil, err
+	}
+	b = e.appendOnce(b, r, false)
+	return append(b, '}'), nil
+}
+
+// appendShared appends what a reading knows, each field but the first with a comma in front.
+func (e *Encoder) appendShared(b []byte, r *parse.Result) ([]byte, error) {
+	b = appendFields(b, fields, r)
+	found := 0
+	var err error
+	for i := range e.rows {
+		m := &e.rows[i]
+		if v, ok := r.Metrics[m.name]; ok {
+			found++
+			if b, err = m.append(b, v.Value); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if found == len(r.Metrics) {
+		return b, nil
+	}
+	for _, name := range slices.Sorted(maps.Keys(r.Metrics)) {
+		if _, ok := e.known[name]; ok {
+			continue
+		}
+		m := e.other(name)
+		if b, err = m.append(b, r.Metrics[name].Value); err != nil {
+			return nil, err
+		}
+	}
+	return b, nil
+}
+
+func (m *metric) append(b []byte, v float64) ([]byte, error) {
+	if m.fault != "" {
+		return nil, fmt.Errorf("%s", m.fault)
+	}
+	b = append(comma(b), m.key...)
+	const exact = 1 << 53
+	switch {
+	case !finite(v):
+		return nil, fmt.Errorf("field %s: %v is no number", m.field, v)
+	case !m.whole:
+		return appendNumber(b, v), nil
+	case v == math.Trunc(v) && math.Abs(v) <= exact:
+		return strconv.AppendInt(b, int64(v), 10), nil
+	}
+	return nil, fmt.Errorf("field %s: %v is no whole number", m.field, v)
+}
+
+func appendFields(b []byte, fields []field, r *parse.Result) []byte {
+	for i := range fields {
+		f := &fields[i]
+		before := len(b)
+		b = append(comma(b), '"')
+		b = append(b, f.name...)
+		b = append(b, '"', ':')
+		named := len(b)
+		if b = f.append(b, r); len(b) == named {
+			b = b[:before]
+		}
+	}
+	return b
+}
+
+// comma separates a field from the one before it.
+func comma(b []byte) []byte {
+	if last := b[len(b)-1]; last == '{' || last == ',' {
+		return b
+	}
+	return append(b, ',')
+}
+
+func appendStatus(b []byte, r *parse.Result) []byte {
+	b = append(comma(b), `"b_is_valid":`...)
+	b = strconv.AppendBool(b, r.Valid())
+	b = append(b, `,"s_failure_reasons":"`...)
+	for i, reason := range r.Reasons {
+		if i > 0 {
+			b = append(b, ' ')
+		}
+		b = append(b, reason.Code...)
+	}
+	return append(b, '"')
+}
+
+// appendOnce appends status and what a document is made with. Without a known time, now counts if it may.
+func (e *Encoder) appendOnce(b []byte, r *parse.Result, mayBeNow bool) []byte {
+	b = appendStatus(b, r)
+	b = appendFields(b, once, r)
+	created := r.EndedAt
+	if created.IsZero() {
+		created = r.StartedAt
+	}
+	if created.IsZero() {
+		if !mayBeNow {
+			return b
+		}
+		created = e.now()
+	}
+	b = append(b, `,"ts_created":`...)
+	b = strconv.AppendInt(b, created.UnixMilli(), 10)
+	b = append(b, `,"@timestamp":"`...)
+	b = created.UTC().AppendFormat(b, "2006-01-02T15:04:05.000Z")
+	return append(b, '"')
+}
+
+func finite(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }
+
+// appendNumber appends the shortest text that is exactly v, with a point or an exponent, so that readers that tell whole numbers from others see
+// what the field is.
+func appendNumber(b []byte, v float64) []byte {
+	start, form := len(b), byte('f')
+	if a := math.Abs(v); a != 0 && (a < 1e-6 || a >= 1e21) {
+		form = 'e'
+	}
+	b = strconv.AppendFloat(b, v, form, -1, 64)
+	for _, c := range b[start:] {
+		if c == '.' || c == 'e' {
+			return b
+		}
+	}
+	return append(b, '.', '0')
+}
+
+// appendText appends a JSON string.
+func appendText(b []byte, s string) []byte {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c >= utf8.RuneSelf || c == '"' || c == '\\' {
+			quoted, err := json.Marshal(s)
+			if err != nil {
+				panic(err) // a string always has a JSON form
+			}
+			return append(b, quoted...)
+		}
+	}
+	b = append(b, '"')
+	b = append(b, s...)
+	return append(b, '"')
+}
+
+// Prefixes are those of the field names, with the types of OpenSearch that they promise. A time is a date, which sorts and charts, and takes
+// queries in milliseconds.
+var Prefixes = []struct{ Prefix, Type string }{
+	{"s_", "keyword"}, {"l_", "long"}, {"d_", "double"}, {"b_", "boolean"}, {"ts_", "date"},
+}
+
+// Held reads a document back: what a store says of the Result in it.
+func (e *Encoder) Held(source []byte) (upload.Held, error) {
+	var all map[string]any
+	if err := json.Unmarshal(source, &all); err != nil {
+		return upload.Held{}, err
+	}
+	id, _ := all[ID].(string)
+	if id == "" {
+		return upload.Held{}, fmt.Errorf("a document has no %s", ID)
+	}
+	h := upload.Held{ID: id, Metrics: map[string]float64{}}
+	if valid, ok := all["b_is_valid"].(bool); ok {
+		h.Valid = &valid
+	}
+	for _, m := range e.rows {
+		if v, ok := all[m.field].(float64); ok && m.fault == "" {
+			h.Metrics[m.name] = v
+			delete(all, m.field)
+		}
+	}
+	// What is left are the document's own fields and metrics that are no rows of the table, named after their fields.
+	for field, v := range all {
+		v, ok := v.(float64)
+		if name, isNumber := strings.CutPrefix(field, "d_"); ok && isNumber && !e.taken[field] {
+			h.Metrics[name] = v
+		}
+	}
+	return h, nil
+}

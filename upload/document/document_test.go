@@ -1,0 +1,204 @@
+package document_test
+
+import (
+	"encoding/json"
+	"math"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/trtperf/trtperf/parse"
+	"github.com/trtperf/trtperf/upload"
+	"github.com/trtperf/trtperf/upload/document"
+	"github.com/trtperf/trtperf/upload/storetest"
+)
+
+var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+
+func encoder() *document.Encoder {
+	return document.NewEncoder(parse.Metrics(), func() time.Time { return noon })
+}
+
+// halves returns the two parts of an update.
+func halves(t *testing.T, item upload.Item) (doc, upsert map[string]any) {
+	t.Helper()
+	text, err := encoder().AppendUpdate(nil, item)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var update struct{ Doc, Upsert map[string]any }
+	if err := json.Unmarshal(text, &update); err != nil {
+		t.Fatalf("%v: %s", err, text)
+	}
+	return update.Doc, update.Upsert
+}
+
+func TestFields(t *testing.T) {
+	r := storetest.Result(3)
+	r.Mode, r.Labels.Network, r.Server.Name, r.Client.Name = parse.Disagg, "e2e-cfg", "other", "con8"
+	r.Labels.Model, r.Labels.SpecDecoding, r.Server.Index, r.Client.ISL = "DeepSeek-R1", new(true), new(0), new(1024)
+	r.System.GPU, r.System.SMClockMHz = "NVIDIA GB200", new(1965.0)
+	r.Job.Link = "https://ci.example/job/LLM/job/release/job/L0_PostMerge/7/"
+	r.Job.Notes = "a \"quoted\" \\ <&> \x00 \xff é\u2028\n"
+	r.Metrics["my_own"] = parse.Value{Value: 3}
+	r.Metrics["tiny"] = parse.Value{Value: 1e-9}
+	doc, upsert := halves(t, upload.Item{Result: r})
+	for name, want := range map[string]any{
+		"s_trtperf_id": r.ID, "s_test_case_name": "e2e-cfg-con8", "s_runtime": "multi_node_disagg_server", "s_model_name": "deepseek-r1",
+		"b_eos": true, "l_server_index": 0.0, "l_isl": 1024.0, "s_gpu_type": "gb200", "s_gpu_name": "NVIDIA GB200", "d_sm_clock_mhz": 1965.0,
+		"b_is_post_merge": true, "b_is_pr_job": false, "s_branch": "release", "s_job_url": r.Job.Link, "d_my_own": 3.0, "d_tiny": 1e-9,
+		"l_successful_requests": 40.0, "d_seq_throughput": 4.25, "ts_ended": float64(r.EndedAt.UnixMilli()),
+		"s_notes": "a \"quoted\" \\ <&> \x00 \ufffd é\u2028\n",
+	} {
+		if doc[name] != want || upsert[name] != want {
+			t.Errorf("%s is %v and %v, want %v", name, doc[name], upsert[name], want)
+		}
+	}
+	for name, want := range map[string]any{"b_is_valid": true, "s_failure_reasons": "", "b_is_baseline": false, "b_is_regression": false,
+		"ts_created": float64(r.EndedAt.UnixMilli()), "@timestamp": "2026-11-23T12:00:00.000Z"} {
+		if v, ok := doc[name]; ok || upsert[name] != want {
+			t.Errorf("%s is %v and %v, want it in a new document alone, as %v", name, v, upsert[name], want)
+		}
+	}
+	for name := range upsert {
+		if strings.HasPrefix(name, "l_") && strings.HasSuffix(name, "_osl") || name == "s_precision" {
+			t.Errorf("%s is not known and is %v", name, upsert[name])
+		}
+	}
+}
+
+// What nothing tells is asked for by upstream's queries all the same, and never written over what a better reading told.
+func TestUnlinked(t *testing.T) {
+	r := storetest.Result(1)
+	r.EndedAt, r.StartedAt = time.Time{}, time.Time{}
+	doc, upsert := halves(t, upload.Item{Result: r})
+	for name, want := range map[string]any{"b_is_post_merge": false, "b_is_pr_job": true, "s_branch": "", "ts_created": float64(noon.UnixMilli())} {
+		if v, ok := doc[name]; ok || upsert[name] != want {
+			t.Errorf("%s is %v and %v", name, v, upsert[name])
+		}
+	}
+	whole, err := encoder().AppendWhole(nil, r)
+	if err != nil || strings.Contains(string(whole), "ts_created") || strings.Contains(string(whole), "@timestamp") {
+		t.Errorf("a whole document has a time that nobody knows: %s, %v", whole, err)
+	}
+}
+
+func TestStatus(t *testing.T) {
+	failed := storetest.Result(1)
+	failed.Fail(parse.JUnitFailure, "the test failed")
+	seen := storetest.Result(1)
+	seen.Checked = []parse.Context{parse.InJUnit}
+	for name, c := range map[string]struct {
+		item upload.Item
+		want any
+	}{
+		"nothing better known": {upload.Item{Result: storetest.Result(1)}, nil},
+		"delivered before":     {upload.Item{Result: storetest.Result(1), Delivered: true}, true},
+		"with results.xml":     {upload.Item{Result: seen}, true},
+		"failed":               {upload.Item{Result: failed}, false},
+	} {
+		if doc, _ := halves(t, c.item); doc["b_is_valid"] != c.want {
+			t.Errorf("%s: %v, want %v", name, doc["b_is_valid"], c.want)
+		}
+	}
+}
+
+// A number under d_ is written as one that is no whole number, which is what tells the two apart where types are checked.
+func TestNumbers(t *testing.T) {
+	for v, want := range map[float64]string{40: "40.0", 0: "0.0", -3: "-3.0", 55.5: "55.5", 1e21: "1e+21", 1e20: "100000000000000000000.0", 1e-7: "1e-07", 0.1: "0.1",
+		math.MaxFloat64: "1.7976931348623157e+308"} {
+		r := storetest.Result(1)
+		r.Metrics["mean_ttft"] = parse.Value{Value: v}
+		text, err := encoder().AppendUpdate(nil, upload.Item{Result: r})
+		if err != nil || !strings.Contains(string(text), `"d_mean_ttft":`+want+`,`) {
+			t.Errorf("%v: want %s in %s (%v)", v, want, text, err)
+		}
+	}
+}
+
+func TestRefused(t *testing.T) {
+	table, err := parse.Metrics().With([]parse.Metric{
+		{Name: "taken", Labels: []string{"Taken"}, Unit: "s", Direction: parse.SmallerBetter, Document: "d_test_seconds"},
+		{Name: "clash", Labels: []string{"Clash"}, Unit: "s", Direction: parse.SmallerBetter, Document: "d_mean_ttft"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := document.NewEncoder(table, nil)
+	for metric, c := range map[string]struct {
+		value float64
+		want  string
+	}{
+		"mean_itl":            {math.NaN(), "d_mean_itl"},
+		"mean_tpot":           {math.Inf(1), "d_mean_tpot"},
+		"successful_requests": {1.5, "l_successful_requests"},
+		"total_requests":      {1e300, "l_total_requests"},
+		"taken":               {1, "d_test_seconds"},
+		"clash":               {1, "d_mean_ttft"},
+		"Not a name":          {1, "Not a name"},
+	} {
+		r := storetest.Result(1)
+		r.Metrics[metric] = parse.Value{Value: c.value}
+		if _, err := e.AppendUpdate(nil, upload.Item{Result: r}); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: error %v, want %q", metric, err, c.want)
+		}
+	}
+}
+
+// Read back, a document holds the metrics under the names that they had.
+func TestHeld(t *testing.T) {
+	r := storetest.Result(5)
+	r.Metrics["my_own"] = parse.Value{Value: 3}
+	r.Metrics["ctx_total_model_loading_seconds"] = parse.Value{Value: 7.5}
+	r.System.SMClockMHz, r.TestSeconds = new(1.0), new(2.0)
+	whole, err := encoder().AppendWhole(nil, r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	held, err := encoder().Held(whole)
+	if err != nil || held.ID != r.ID || held.Valid == nil || !*held.Valid || len(held.Metrics) != len(r.Metrics) {
+		t.Fatalf("got %+v, %v", held, err)
+	}
+	for name, v := range r.Metrics {
+		if held.Metrics[name] != v.Value {
+			t.Errorf("%s is %v, want %v", name, held.Metrics[name], v.Value)
+		}
+	}
+}
+
+// Any text and number is valid JSON, and comes back.
+func FuzzDocument(f *testing.F) {
+	f.Add("plain", 1.5, int64(3))
+	f.Add("\x00\xff\u2028 \"\\", -0.0, int64(-1))
+	f.Fuzz(func(t *testing.T, text string, number float64, count int64) {
+		r := storetest.Result(1)
+		r.Job.Notes, r.Metrics["mean_ttft"], r.Requests.Asked = text, parse.Value{Value: number}, &count
+		b, err := encoder().AppendWhole(nil, r)
+		if math.IsNaN(number) || math.IsInf(number, 0) {
+			if err == nil {
+				t.Errorf("%v is taken", number)
+			}
+			return
+		}
+		var doc struct {
+			Notes string      `json:"s_notes"`
+			TTFT  json.Number `json:"d_mean_ttft"`
+			Asked int64       `json:"l_requests_asked"`
+		}
+		if err != nil || json.Unmarshal(b, &doc) != nil {
+			t.Fatalf("%s: %v", b, err)
+		}
+		if v, err := doc.TTFT.Float64(); err != nil || v != number || !strings.ContainsAny(doc.TTFT.String(), ".e") || doc.Asked != count ||
+			doc.Notes != strings.ToValidUTF8(text, "\ufffd") && !strings.Contains(doc.Notes, "\ufffd") {
+			t.Errorf("%+v of %q, %v, %d", doc, text, number, count)
+		}
+	})
+}
+
+func BenchmarkDocument(b *testing.B) {
+	e, item := encoder(), upload.Item{Result: storetest.Result(1)}
+	var text []byte
+	for b.Loop() {
+		text, _ = e.AppendUpdate(text[:0], item)
+	}
+}
