@@ -27,7 +27,7 @@ func Checkout(t testing.TB, overlays ...string) string {
 		sources = append(sources, filepath.Join(testdata(), "tree-eras", o))
 	}
 	for _, source := range sources {
-		if out, err := exec.Command("cp", "-R", source+"/.", tree).CombinedOutput(); err != nil {
+		if out, err := exec.Command("cp", "-RL", source+"/.", tree).CombinedOutput(); err != nil {
 			t.Fatalf("%v\n%s", err, out)
 		}
 	}

@@ -1,0 +1,1 @@
+"""Stand-in for the report of perfMode: writes nothing."""

@@ -1,0 +1,1 @@
+../../../v1/jenkins/scripts/slurm_install.sh
