@@ -14,6 +14,7 @@
 package launch
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -133,6 +134,8 @@ type Step struct {
 	Log   string `json:"log,omitempty"`
 	JUnit string `json:"junit,omitempty"`
 	Exit  string `json:"exit,omitempty"`
+	// Done is an empty file that says that it has ended, as BENCHMARK waits for of generation servers; relative to the workspace.
+	Done string `json:"done,omitempty"`
 	// Foreground: the run ends with this step.
 	Foreground bool `json:"foreground,omitempty"`
 }
@@ -275,4 +278,30 @@ func ReadPlan(path string) (*Plan, error) {
 		return nil, fmt.Errorf("%s: no plan: it has no steps or no workspace", path)
 	}
 	return &p, nil
+}
+
+// Again reads a plan.json and makes its plan anew for another workspace. A plan that does not follow from its own spec is refused: it was
+// edited, or another trtperf made it, and this one would do something else.
+func Again(path, workspace, runID string) (*Plan, error) {
+	stored, err := ReadPlan(path)
+	if err != nil {
+		return nil, err
+	}
+	same, err := New(stored.Spec)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	was, err := stored.JSON()
+	if err != nil {
+		return nil, err
+	}
+	if is, err := same.JSON(); err != nil || !bytes.Equal(was, is) {
+		return nil, fmt.Errorf("%s does not follow from its own spec: it was edited, or another version of trtperf made it; change the spec, not what follows from it, or plan anew", path)
+	}
+	spec := stored.Spec
+	if spec.Workspace, err = filepath.Abs(workspace); err != nil {
+		return nil, err
+	}
+	spec.RunID = runID
+	return New(spec)
 }

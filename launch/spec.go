@@ -1,6 +1,7 @@
 package launch
 
 import (
+	"github.com/trtperf/trtperf/launch/tree"
 	"github.com/trtperf/trtperf/parse"
 )
 
@@ -21,6 +22,18 @@ type Spec struct {
 	// ModeReason says what the mode was inferred from.
 	ModeReason string `json:"mode_reason,omitempty"`
 
+	// Way is how the roles are started, WayReason why so.
+	Way       Way    `json:"way"`
+	WayReason string `json:"way_reason,omitempty"`
+	// Launcher is the checkout's own launcher; nil where it has none that is known.
+	Launcher *tree.Launcher `json:"launcher,omitempty"`
+	// Python runs submit.py.
+	Python string `json:"python,omitempty"`
+
+	// Nodes and GPUsPerNode are the user's, for tests without a configuration.
+	Nodes       int `json:"nodes,omitempty"`
+	GPUsPerNode int `json:"gpus_per_node,omitempty"`
+
 	// Config is the YAML configuration; nil for tests that have none.
 	Config *ConfigSpec `json:"config,omitempty"`
 
@@ -32,8 +45,8 @@ type Spec struct {
 	OwnOptions []string `json:"own_options,omitempty"`
 	// PytestArgs are further arguments for pytest.
 	PytestArgs []string `json:"pytest_args,omitempty"`
-	// Launcher is the program that makes one pytest of several MPI ranks; empty for none.
-	Launcher string `json:"launcher,omitempty"`
+	// MPILauncher is the program that makes one pytest of several MPI ranks; empty for none.
+	MPILauncher string `json:"mpi_launcher,omitempty"`
 	// Environment is for every process of the run, as NAME=VALUE.
 	Environment []string `json:"environment,omitempty"`
 	// TestTimeout is pytest's own limit for the test, 0 for none.
@@ -46,8 +59,9 @@ type Spec struct {
 
 // ConfigSpec is what a plan needs of a YAML configuration.
 type ConfigSpec struct {
-	// Path is relative to the tree with slashes where it lies in it, else absolute.
+	// Path is relative to the tree with slashes where it lies in it, else absolute; then Folder is its directory.
 	Path        string `json:"path"`
+	Folder      string `json:"folder,omitempty"`
 	Stem        string `json:"stem"`
 	GPUsPerNode int    `json:"gpus_per_node"`
 	// Mode is a disaggregated configuration's benchmark.mode.
@@ -56,6 +70,14 @@ type ConfigSpec struct {
 	Context    *ServerSpec `json:"context,omitempty"`
 	Generation *ServerSpec `json:"generation,omitempty"`
 	Aggregated *ServerSpec `json:"aggregated,omitempty"`
+	// RouterEnv and ClientEnv are the words of the environment texts of router and client.
+	RouterEnv []string `json:"router_env,omitempty"`
+	ClientEnv []string `json:"client_env,omitempty"`
+	// NoContext: generation runs without context servers. QueueSize is what generation alone waits for before it starts; 0 for none.
+	NoContext bool `json:"no_context,omitempty"`
+	QueueSize int  `json:"queue_size,omitempty"`
+	// Text is the file's content, for the run's directory.
+	Text string `json:"text,omitempty"`
 }
 
 // ServerSpec is a kind of server in a configuration.

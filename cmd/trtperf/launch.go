@@ -6,9 +6,12 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -25,63 +28,148 @@ type launching struct {
 	report   *reporter
 	request  launch.Request // what all tests have in common
 	dryRun   bool
+	process  bool
+
+	on, submit, pytest                  string
+	time, queue, finish, grace, results time.Duration
+	timeout                             time.Duration
+	runLimit                            time.Duration
 }
 
 func launchCommand(s *settings, std stdio) *cobra.Command {
 	l := &launching{settings: s, std: std}
 	c := &cobra.Command{
 		Use:   "launch TARGET",
-		Short: "Run a performance test on this machine and wait for it",
-		Long: "TARGET is a pytest node id, the name of a configuration (with --mode), or a test-list file with a node id a line. Module,\n" +
-			"function and prefix of the node id come from PERF_TEST_MODULE, PERF_TEST_FUNCTION and PERF_TEST_PREFIX; empty means the\n" +
-			"default. The test list and results.xml are written into the workspace, which must be new; trtperf process takes it then.",
+		Short: "Run a performance test, here or as a Slurm job, and wait for it",
+		Long: "TARGET is a pytest node id, the name of a configuration, or a test-list file with a node id a line. Module, function and\n" +
+			"prefix of the node id come from --module, --function and --prefix, or PERF_TEST_MODULE, PERF_TEST_FUNCTION and\n" +
+			"PERF_TEST_PREFIX; empty means the default. The mode comes from the id and from the configuration, which is looked for in\n" +
+			"--config-dir and in the checkout. Everything that the run writes lies in the workspace, which must be new, plan.json among\n" +
+			"it: --from plan.json does the same again. --process reads the results and goes on as trtperf process does.",
 		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) != 1 {
-				return usagef("launch: name one node id, configuration or test-list file")
+			if (len(args) == 1) == (s.from != "") || len(args) > 1 {
+				return usagef("launch: name one node id, configuration or test-list file, or a plan with --from")
 			}
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			l.report = newReporter(s, std)
-			return l.run(cmd.Context(), args[0])
+			return l.run(cmd.Context(), strings.Join(args, ""))
 		},
 	}
-	s.addMode(c.Flags())
-	s.addConfigDir(c.Flags())
-	c.Flags().StringVar(&l.request.Tree, "tree", ".", "TensorRT-LLM checkout")
-	c.Flags().StringVar(&l.request.Workspace, "workspace", "", "directory of the run (default trtperf-runs/<time>-<id>)")
-	c.Flags().BoolVar(&l.dryRun, "dry-run", false, "print what would be done, and do nothing")
+	f := c.Flags()
+	s.addReading(f)
+	s.addOutput(f)
+	s.addFailed(f)
+	s.addStore(f)
+	s.addReread(f)
+	s.addTargets(f)
+	r := &l.request
+	f.StringVar(&r.Tree, "tree", ".", "TensorRT-LLM checkout")
+	f.StringVar(&r.Workspace, "workspace", "", "directory of the run (default trtperf-runs/<time>-<id>)")
+	f.StringVar(&r.Module, "module", "", "test file, relative to the checkout or to its tests/integration/defs (default "+launch.DefaultModule+")")
+	f.StringVar(&r.Function, "function", "", "test function (default "+parse.DefaultFunction+")")
+	f.StringVar(&r.Prefix, "prefix", "", "prefix of the id (default "+launch.DefaultPrefix+", aggr_upload in aggregated modes)")
+	f.StringVar(&l.on, "on", string(launch.Local), "where to run: local or slurm")
+	f.StringVar(&l.submit, "submit", string(launch.SubmitAuto), "how a disaggregated Slurm job is made: tree (the checkout's own submit.py), native, or auto")
+	s.addFrom(f)
+	f.BoolVar(&l.dryRun, "dry-run", false, "print what would be done, and do nothing")
+	f.BoolVar(&l.process, "process", false, "read the results of the run, write CSVs, commit and deliver")
+	f.BoolVar(&r.NoCollect, "no-collect", false, "do not ask pytest first whether it knows the id")
+	f.StringVar(&l.pytest, "pytest", "pytest", "how to call pytest, words with blanks between")
+	f.StringArrayVar(&r.PytestArgs, "pytest-arg", nil, "further argument for pytest; repeatable")
+	f.StringVar(&r.Python, "python", "python3", "Python for the checkout's submit.py")
+	f.StringVar(&r.Launcher, "launcher", "", "program that makes one pytest of several ranks (default the checkout's trtllm-llmapi-launch)")
+	f.StringArrayVar(&r.Env, "env", nil, "variable for every process of the run, NAME=VALUE, or NAME for the value it has here; repeatable")
+	f.IntVar(&r.GPUsPerNode, "gpus-per-node", 0, "GPUs of a node, where the configuration does not say")
+	f.IntVar(&r.Nodes, "nodes", 0, "nodes of a job, for tests without a configuration")
+	f.StringVar(&r.Slurm.Partition, "partition", "", "Slurm partition")
+	f.StringVar(&r.Slurm.Account, "account", "", "Slurm account")
+	f.DurationVar(&l.time, "time", 0, "time limit of the Slurm job (default 4h)")
+	f.StringVar(&r.Slurm.GPURequest, "gpu-request", launch.GPUsPerNode, "how the job asks for GPUs: gpus-per-node, gres or none")
+	f.IntVar(&r.Slurm.Segment, "segment", 0, "segment size of the job, where Slurm knows segments")
+	f.StringVar(&r.Slurm.MPI, "mpi", "", "MPI type of the workers' steps, such as pmix")
+	f.StringVar(&r.Slurm.Image, "image", "", "container image of the steps")
+	f.StringArrayVar(&r.Slurm.Mounts, "mount", nil, "further mount of the container, FROM:TO; repeatable")
+	f.StringVar(&r.Slurm.Data, "llm-data", "", "directory of models and data sets")
+	f.StringArrayVar(&r.Slurm.SbatchArgs, "sbatch-arg", nil, "further argument for sbatch; repeatable")
+	f.StringArrayVar(&r.Slurm.SrunArgs, "srun-arg", nil, "further argument for every srun step; repeatable")
+	w := launch.DefaultWaits()
+	f.DurationVar(&l.timeout, "test-timeout", 0, "pytest's own limit for the test, by pytest-timeout")
+	f.DurationVar(&l.runLimit, "run-limit", time.Duration(w.Run), "how long the test may run")
+	f.DurationVar(&l.queue, "queue-limit", time.Duration(w.Queue), "how long the job may wait to start")
+	f.DurationVar(&l.finish, "finish-limit", time.Duration(w.Finish), "how long servers may take to end after the test")
+	f.DurationVar(&l.grace, "grace", time.Duration(w.Grace), "how long an interrupted process, or a cancelled job, may take to end")
+	f.DurationVar(&l.results, "results-limit", time.Duration(w.Results), "how long result files may take to appear")
+	for flag, variables := range map[string][]string{
+		"module": {"PERF_TEST_MODULE"}, "function": {"PERF_TEST_FUNCTION"}, "prefix": {"PERF_TEST_PREFIX"},
+		"account": {"CLUSTER_ACCOUNT"}, "partition": {"CLUSTER_PARTITION"}, "llm-data": {"CLUSTER_LLM_DATA"}, "image": {"DOCKER_IMAGE"},
+		"mpi": {"MPI_TYPE"}, "srun-arg": {"EXTRA_SRUN_PARAMS"},
+	} {
+		if err := f.SetAnnotation(flag, incumbent, variables); err != nil {
+			panic(err) // no such flag
+		}
+	}
 	return c
 }
 
-// run launches what the target means.
-func (l *launching) run(ctx context.Context, target string) error {
-	r := &l.request
-	r.Module, r.Function, r.Prefix = l.std.getenv("PERF_TEST_MODULE"), l.std.getenv("PERF_TEST_FUNCTION"), l.std.getenv("PERF_TEST_PREFIX")
-	r.ConfigDir = l.settings.configDir
-	if l.settings.mode != "" {
-		mode, err := parse.ParseMode(l.settings.mode)
+// complete fills in the request's parts that flags give in another form.
+func (l *launching) complete() error {
+	r, s := &l.request, l.settings
+	r.ConfigDir, r.Getenv = s.configDir, l.std.getenv
+	if s.mode != "" {
+		mode, err := parse.ParseMode(s.mode)
 		if err != nil {
 			return usagef("--mode: %w", err)
 		}
 		r.Mode = mode
 	}
+	switch r.On = launch.On(l.on); r.On {
+	case launch.Local, launch.Slurm:
+	default:
+		return usagef("--on %q: write %s or %s", l.on, launch.Local, launch.Slurm)
+	}
+	r.Submit, r.Pytest = launch.Submit(l.submit), strings.Fields(l.pytest)
+	r.TestTimeout, r.Slurm.TimeLimit = launch.Duration(l.timeout), launch.Duration(l.time)
+	r.Waits = launch.DefaultWaits()
+	for to, from := range map[*launch.Duration]time.Duration{&r.Waits.Run: l.runLimit, &r.Waits.Queue: l.queue, &r.Waits.Finish: l.finish,
+		&r.Waits.Grace: l.grace, &r.Waits.Results: l.results} {
+		if from <= 0 {
+			return usagef("launch: limits must be above 0")
+		}
+		*to = launch.Duration(from)
+	}
 	r.RunID = time.Now().UTC().Format("20060102T150405Z") + fmt.Sprintf("-%d", os.Getpid())
 	if r.Workspace == "" {
 		r.Workspace = filepath.Join("trtperf-runs", r.RunID)
 	}
+	return nil
+}
+
+// run launches what the target means.
+func (l *launching) run(ctx context.Context, target string) error {
+	if err := l.complete(); err != nil {
+		return err
+	}
+	if from := l.settings.from; from != "" {
+		plan, err := launch.Again(from, l.request.Workspace, l.request.RunID)
+		if err != nil {
+			return usagef("launch: %w", err)
+		}
+		return l.carryOut(ctx, plan)
+	}
 	targets := []string{target}
 	if !strings.Contains(target, "::") {
 		switch text, err := os.ReadFile(target); {
-		case err == nil:
+		case err == nil && filepath.Ext(target) != ".yaml" && filepath.Ext(target) != ".yml":
 			if targets, err = launch.ReadList(target, text); err != nil {
 				return usagef("launch: %w", err)
 			}
-		case !errors.Is(err, fs.ErrNotExist):
+		case err != nil && !errors.Is(err, fs.ErrNotExist):
 			return usagef("launch: %w", err)
 		}
 	}
-	workspace := r.Workspace
+	workspace := l.request.Workspace
 	var failed []error
 	for i, target := range targets {
 		request := l.request
@@ -90,7 +178,17 @@ func (l *launching) run(ctx context.Context, target string) error {
 			request.Workspace = filepath.Join(workspace, fmt.Sprintf("%02d_%s", i, slug(target)))
 			request.RunID += fmt.Sprintf("-%d", i)
 		}
-		if err := l.one(ctx, request); err != nil {
+		spec, err := request.Resolve(ctx)
+		var plan *launch.Plan
+		if err == nil {
+			plan, err = launch.New(spec)
+		}
+		if err != nil {
+			err = usagef("launch: %w", err)
+		} else {
+			err = l.carryOut(ctx, plan)
+		}
+		if err != nil {
 			failed = append(failed, err)
 		}
 		if ctx.Err() != nil {
@@ -126,16 +224,8 @@ func slug(target string) string {
 	return name[:min(len(name), 100)]
 }
 
-// one launches one test.
-func (l *launching) one(ctx context.Context, request launch.Request) error {
-	spec, err := request.Resolve()
-	if err != nil {
-		return usagef("launch: %w", err)
-	}
-	plan, err := launch.New(spec)
-	if err != nil {
-		return usagef("launch: %w", err)
-	}
+// carryOut carries out one plan.
+func (l *launching) carryOut(ctx context.Context, plan *launch.Plan) error {
 	l.show(plan)
 	if l.dryRun {
 		return l.report.err
@@ -143,18 +233,39 @@ func (l *launching) one(ctx context.Context, request launch.Request) error {
 	if err := plan.Write(); err != nil {
 		return usagef("launch: %w", err)
 	}
-	outcome, err := local.Run(ctx, plan, local.Options{Output: l.std.err, Notify: l.event, Environ: os.Environ()})
+	outcome, err := l.execute(ctx, plan)
 	if err == nil {
-		err = plan.Verdict(outcome)
+		err = plan.Verdict(ctx, outcome)
 	}
-	l.report.say("run       %s: trtperf process takes it", plan.Workspace)
 	switch {
 	case errors.Is(err, launch.ErrTestFailed):
-		return &codeError{exitFailed, fmt.Errorf("launch: %w: %s says which", err, plan.Path(plan.Benchmark().JUnit))}
-	case err != nil && ctx.Err() == nil:
-		return &codeError{exitLaunch, fmt.Errorf("launch: %w", err)}
+		err = &codeError{exitFailed, fmt.Errorf("launch: %w", err)}
+	case ctx.Err() != nil:
+		err = &codeError{exitInterrupted, errors.New("launch: interrupted; everything that ran has been ended")}
+	case err != nil:
+		err = &codeError{exitLaunch, fmt.Errorf("launch: %w", err)}
+	}
+	l.report.say("run       %s", plan.Workspace)
+	if l.process && ctx.Err() == nil {
+		return joined(slices.DeleteFunc([]error{err, l.processRun(ctx, plan)}, func(err error) bool { return err == nil }))
 	}
 	return err
+}
+
+// execute carries out a plan whose files are written.
+func (l *launching) execute(ctx context.Context, plan *launch.Plan) (launch.Outcome, error) {
+	if plan.On == launch.Slurm {
+		return launch.Outcome{}, errors.New("--on slurm: this build cannot submit jobs")
+	}
+	// A lost terminal ends what runs on it.
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGHUP)
+	defer stop()
+	return local.Run(ctx, plan, local.Options{Output: l.std.err, Notify: l.event, Environ: os.Environ()})
+}
+
+// processRun reads the results of a run as process does.
+func (l *launching) processRun(ctx context.Context, plan *launch.Plan) error {
+	return processPaths(ctx, l.settings, l.std, []string{plan.Workspace})
 }
 
 // show prints a plan for people.

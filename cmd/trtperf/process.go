@@ -22,27 +22,7 @@ func processCommand(s *settings, std stdio) *cobra.Command {
 			"is done, and the exit code says it. Inputs that the local store knows and that have not changed are not read again.",
 		Args: needPaths,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			p, err := newPipeline(s, std)
-			if err != nil {
-				return err
-			}
-			layouts, err := export.ParseLayouts(s.layout)
-			if err != nil {
-				return usagef("--layout: %w", err)
-			}
-			d, err := s.dispatch(std)
-			if err != nil {
-				return err
-			}
-			p.keep = true
-			return p.withStore(cmd.Context(), func(ctx context.Context, db *sqlite.DB) error {
-				if err := p.read(ctx, args); err != nil {
-					return err
-				}
-				p.export(layouts)
-				p.report.say("stored   %d results in %s", len(p.results), s.database())
-				return p.deliver(ctx, db, d)
-			})
+			return processPaths(cmd.Context(), s, std, args)
 		},
 	}
 	s.addReading(c.Flags())
@@ -52,6 +32,31 @@ func processCommand(s *settings, std stdio) *cobra.Command {
 	s.addReread(c.Flags())
 	s.addTargets(c.Flags())
 	return c
+}
+
+// processPaths reads the inputs, writes the CSVs, commits and delivers.
+func processPaths(ctx context.Context, s *settings, std stdio, paths []string) error {
+	p, err := newPipeline(s, std)
+	if err != nil {
+		return err
+	}
+	layouts, err := export.ParseLayouts(s.layout)
+	if err != nil {
+		return usagef("--layout: %w", err)
+	}
+	d, err := s.dispatch(std)
+	if err != nil {
+		return err
+	}
+	p.keep = true
+	return p.withStore(ctx, func(ctx context.Context, db *sqlite.DB) error {
+		if err := p.read(ctx, paths); err != nil {
+			return err
+		}
+		p.export(layouts)
+		p.report.say("stored   %d results in %s", len(p.results), s.database())
+		return p.deliver(ctx, db, d)
+	})
 }
 
 // withStore opens the local store, runs f with it and finishes the command.
@@ -146,7 +151,7 @@ func exportCommand(s *settings, std stdio) *cobra.Command {
 	s.addReading(c.Flags())
 	s.addOutput(c.Flags())
 	s.addFailed(c.Flags())
-	c.Flags().StringVar(&s.from, "from", "", "local store to write the CSVs from")
+	s.addFrom(c.Flags())
 	return c
 }
 

@@ -209,6 +209,10 @@ func (s *settings) addConfigDir(f *pflag.FlagSet) {
 	f.StringVar(&s.configDir, "config-dir", "", "directory of the tests' YAML configurations (default beside the run, for launch in the checkout)")
 }
 
+func (s *settings) addFrom(f *pflag.FlagSet) {
+	f.StringVar(&s.from, "from", "", "in place of arguments: for export a local store, for launch a plan.json, which is carried out again in a new workspace")
+}
+
 func (s *settings) addMetrics(f *pflag.FlagSet) {
 	f.StringVar(&s.metrics, "metrics", "", "YAML file with metrics of your own")
 }
@@ -265,10 +269,13 @@ func (s *settings) resolve(cmd *cobra.Command, getenv func(string) string) error
 			return
 		}
 		values, origin := file[f.Name], path
-		if text := getenv(variable(f.Name)); text != "" {
-			values, origin = []string{text}, "$"+variable(f.Name)
-			if f.Value.Type() == "stringArray" {
-				values = strings.Fields(text)
+		for _, name := range append([]string{variable(f.Name)}, f.Annotations[incumbent]...) {
+			if text := getenv(name); text != "" {
+				values, origin = []string{text}, "$"+name
+				if f.Value.Type() == "stringArray" {
+					values = strings.Fields(text)
+				}
+				break
 			}
 		}
 		for _, v := range values {
@@ -281,6 +288,9 @@ func (s *settings) resolve(cmd *cobra.Command, getenv func(string) string) error
 	})
 	return failed
 }
+
+// incumbent annotates flags with the variables that other tools have for the same setting.
+const incumbent = "incumbent"
 
 // variable is the environment variable of a flag.
 func variable(flag string) string {

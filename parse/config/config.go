@@ -59,6 +59,14 @@ type Config struct {
 	Concurrencies []int
 	// Benchmark is the client that runs at each concurrency; its Name and Concurrency are empty.
 	Benchmark Client
+	// Environment is what a launcher gives a disaggregated run's processes.
+	Environment Environment
+}
+
+// Environment are texts of KEY=value words for the processes of a disaggregated run, as written.
+type Environment struct {
+	// Context and Generation hold what all workers get and then what that kind of worker gets.
+	Context, Generation, Router, Client string
 }
 
 // Server is a server's configuration, or a worker's.
@@ -67,7 +75,10 @@ type Server struct {
 	Model          string
 	TP, EP, PP, CP int
 	// GPUs is the explicit number, else TP·CP·PP. Expert parallelism lies inside tensor parallelism.
-	GPUs         int
+	GPUs int
+	// WorldSize is the explicit number of ranks, which launchers prefer to GPUs; 0 where none is given.
+	WorldSize    int
+	MaxBatchSize int
 	SpecDecoding bool
 	// ForcesAccepted says that the environment fixes the number of accepted draft tokens.
 	ForcesAccepted bool
@@ -159,6 +170,9 @@ func (c *Config) disaggregated(root, hardware section) {
 	shared := environment.text("worker_env_var", "")
 	c.Context = readServer(workers.section("ctx"), c.Model, shared, environment.text("ctx_worker_env_var", ""))
 	c.Generation = readServer(workers.section("gen"), c.Model, shared, environment.text("gen_worker_env_var", ""))
+	c.Environment = Environment{Context: join(shared, environment.text("ctx_worker_env_var", "")),
+		Generation: join(shared, environment.text("gen_worker_env_var", "")), Router: environment.text("server_env_var", ""),
+		Client: join(environment.text("client_env_var", ""), environment.text("benchmark_env_var", ""))}
 	c.ContextServers, c.GenerationServers = hardware.optional("num_ctx_servers", 0), hardware.optional("num_gen_servers", 0)
 	if c.ContextServers == nil && c.GenerationServers != nil {
 		c.ContextServers = new(int)
@@ -173,6 +187,8 @@ func (c *Config) disaggregated(root, hardware section) {
 	}
 	c.Benchmark.options(benchmark, root.section("accuracy"))
 }
+
+func join(a, b string) string { return strings.TrimSpace(a + " " + b) }
 
 // concurrencies reads concurrency_list: a number, a text of numbers, or a list of either.
 func concurrencies(benchmark section) []int {
@@ -222,6 +238,8 @@ func readServer(s section, model string, environments ...string) Server {
 		EP:    s.number("moe_expert_parallel_size", 1, 1),
 		PP:    s.number("pipeline_parallel_size", 1, 1),
 		CP:    s.number("context_parallel_size", 1, 1),
+
+		WorldSize: s.number("world_size", 0, 1), MaxBatchSize: s.number("max_batch_size", 512, 0),
 	}
 	const mostGPUs = 1 << 20 // of any machine; keeps sums and products from overflowing
 	if gpus := s.optional("gpus", 1); gpus != nil {
@@ -274,7 +292,7 @@ func (c *Client) options(s, accuracy section) {
 // defaultName is the harness's name of an aggregated server without one.
 func defaultName(s section, server Server) string {
 	name := fmt.Sprintf("%s_tp%d_ep%d_pp%d_cp%d_bs%d_attn%s_moe%s", server.Model, server.TP, server.EP, server.PP, server.CP,
-		s.number("max_batch_size", 512, 0), s.text("attn_backend", "TRTLLM"), s.section("moe_config").text("backend", ""))
+		server.MaxBatchSize, s.text("attn_backend", "TRTLLM"), s.section("moe_config").text("backend", ""))
 	if transceiver := s.section("cache_transceiver_config").text("backend", ""); transceiver != "" {
 		name += "_spec" + transceiver
 	}

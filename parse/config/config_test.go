@@ -37,6 +37,7 @@ server_configs:
   - {}
 - model_name: other
   gpus: 16
+  world_size: 12
   moe_config: {backend: CUTLASS, load_balancer: some/path.yaml}
   cache_transceiver_config: {backend: UCX}
   unheard_of: [1, {2: 3}]
@@ -44,11 +45,11 @@ server_configs:
 	want := &Config{
 		Name: "toy_fp4", Model: "toy_7b", GPUsPerNode: ptr(4),
 		Servers: []Server{
-			{Name: "tp4", Model: "toy_7b", TP: 4, EP: 4, PP: 2, CP: 3, GPUs: 24, SpecDecoding: true, ForcesAccepted: true, Clients: []Client{
+			{Name: "tp4", Model: "toy_7b", TP: 4, EP: 4, PP: 2, CP: 3, GPUs: 24, MaxBatchSize: 512, SpecDecoding: true, ForcesAccepted: true, Clients: []Client{
 				{Name: "first", Concurrency: 8, Iterations: 10, ISL: 128, OSL: 64, SAClient: true},
 				{Name: "con1_iter1_isl1024_osl1024", Concurrency: 1, Iterations: 1, ISL: 1024, OSL: 1024},
 			}},
-			{Name: "other_tp1_ep1_pp1_cp1_bs512_attnTRTLLM_moeCUTLASS_specUCX", Model: "other", TP: 1, EP: 1, PP: 1, CP: 1, GPUs: 16},
+			{Name: "other_tp1_ep1_pp1_cp1_bs512_attnTRTLLM_moeCUTLASS_specUCX", Model: "other", TP: 1, EP: 1, PP: 1, CP: 1, GPUs: 16, WorldSize: 12, MaxBatchSize: 512},
 		},
 	}
 	if !reflect.DeepEqual(c, want) {
@@ -72,6 +73,8 @@ hardware: {gpus_per_node: 4, num_ctx_servers: 2, num_gen_servers: 1}
 environment:
   worker_env_var: X=1
   gen_worker_env_var: TLLM_SPEC_DECODE_FORCE_NUM_ACCEPTED_TOKENS=2.0
+  server_env_var: Y=2
+  client_env_var: Z=3
 worker_config:
   gen:
     tensor_parallel_size: 8
@@ -83,10 +86,11 @@ worker_config:
 `)
 	want := &Config{
 		Name: "toy_fp4", Disagg: true, Model: "toy_7b", Precision: "fp4", GPUsPerNode: ptr(4), Mode: "gen_only",
-		Context:        Server{Name: "prefill", Model: "toy_7b", TP: 1, EP: 1, PP: 4, CP: 1, GPUs: 4, SpecDecoding: true},
-		Generation:     Server{Model: "toy_7b", TP: 8, EP: 1, PP: 1, CP: 1, GPUs: 8, SpecDecoding: true, ForcesAccepted: true},
+		Context:        Server{Name: "prefill", Model: "toy_7b", TP: 1, EP: 1, PP: 4, CP: 1, GPUs: 4, MaxBatchSize: 512, SpecDecoding: true},
+		Generation:     Server{Model: "toy_7b", TP: 8, EP: 1, PP: 1, CP: 1, GPUs: 8, MaxBatchSize: 512, SpecDecoding: true, ForcesAccepted: true},
 		ContextServers: ptr(2), GenerationServers: ptr(1), Concurrencies: []int{64, 128},
-		Benchmark: Client{Iterations: 10, ISL: 8192, OSL: 512, Agentx: true, AccuracyOnly: true},
+		Benchmark:   Client{Iterations: 10, ISL: 8192, OSL: 512, Agentx: true, AccuracyOnly: true},
+		Environment: Environment{Context: "X=1", Generation: "X=1 TLLM_SPEC_DECODE_FORCE_NUM_ACCEPTED_TOKENS=2.0", Router: "Y=2", Client: "Z=3"},
 	}
 	if !reflect.DeepEqual(c, want) {
 		t.Errorf("got  %+v\nwant %+v", c, want)
