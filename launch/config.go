@@ -37,10 +37,8 @@ func (r Request) readConfig(spec *Spec, at string, id parse.TestID, stem string,
 		kind := map[bool]string{true: "disaggregated", false: "aggregated"}
 		return nil, fmt.Errorf("%s is %s, and test %s wants an %s configuration", at, kind[c.Disagg], id.ID, kind[disagg])
 	}
-	s := &ConfigSpec{Path: at, Stem: stem, Mode: c.Mode, GPUsPerNode: r.GPUsPerNode, Text: secretLine.ReplaceAllString(string(text), "$1# a secret was left out here")}
-	if relative, err := filepath.Rel(spec.Tree, at); err == nil && !strings.HasPrefix(relative, "..") {
-		s.Path = filepath.ToSlash(relative)
-	} else {
+	s := &ConfigSpec{Path: spec.inTree(at), Stem: stem, Mode: c.Mode, GPUsPerNode: r.GPUsPerNode, Text: secretLine.ReplaceAllString(string(text), "$1# a secret was left out here")}
+	if s.Path == at {
 		s.Folder = filepath.Dir(at)
 	}
 	if c.GPUsPerNode != nil {

@@ -3,6 +3,9 @@ package launch
 import (
 	"errors"
 	"fmt"
+	"os"
+	"strconv"
+	"strings"
 	"syscall"
 
 	"github.com/trtperf/trtperf/parse"
@@ -21,7 +24,9 @@ type Outcome struct {
 	Steps  []StepOutcome `json:"steps,omitempty"`
 	// Interrupted: the user ended it.
 	Interrupted bool `json:"interrupted,omitempty"`
-	// Lost: it was not seen to its end: a limit of ours was hit, Slurm gave no answer, a role died first.
+	// Died is the role, other than BENCHMARK, whose failure ended the run.
+	Died parse.Role `json:"died,omitempty"`
+	// Lost: it was not seen to its end: a limit of ours was hit, or Slurm gave no answer.
 	Lost bool `json:"lost,omitempty"`
 }
 
@@ -72,4 +77,35 @@ func (o *Outcome) Step(role parse.Role) *StepOutcome {
 		}
 	}
 	return nil
+}
+
+// ReadExits fills in what a native job's script has left of its roles' exit codes.
+func (p *Plan) ReadExits(o *Outcome) {
+	for _, s := range p.Steps {
+		if s.Exit == "" {
+			continue
+		}
+		text, err := os.ReadFile(p.Path(s.Exit))
+		if err != nil {
+			continue
+		}
+		code, err := strconv.Atoi(strings.TrimSpace(string(text)))
+		if err != nil {
+			continue
+		}
+		if known := o.Step(s.Role); known != nil {
+			known.Exit = &code
+		} else {
+			o.Steps = append(o.Steps, StepOutcome{Role: s.Role, Exit: &code})
+		}
+	}
+	if b := o.Step(parse.Benchmark); b != nil && b.Exit != nil || o.Died != "" {
+		return
+	}
+	for _, x := range o.Steps {
+		if x.Role != parse.Benchmark && x.Exit != nil && *x.Exit != 0 && !x.Ended {
+			o.Died = x.Role
+			return
+		}
+	}
 }

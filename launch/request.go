@@ -1,6 +1,7 @@
 package launch
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -320,14 +321,21 @@ func (r Request) modeOf(spec *Spec, name string) (parse.Mode, error) {
 	case disaggAt != "" && aggregatedAt != "":
 		return "", fmt.Errorf("%s may be %s or %s: give --mode single-agg, multi-agg or disagg, or a whole node id", name, disaggAt, aggregatedAt)
 	case disaggAt != "" && strings.HasPrefix(name, "ctx_only-"), aggregatedAt != "":
-		spec.ModeReason = "the configuration's folder"
 		return aggregatedUnknown, nil
 	case disaggAt != "":
-		spec.ModeReason = "the configuration's folder"
+		spec.ModeReason = "the configuration " + spec.inTree(disaggAt)
 		return parse.Disagg, nil
 	}
 	return "", fmt.Errorf("%s: nothing tells the mode, since no such configuration was found (looked for %s): give --mode single-agg, multi-agg or disagg, a whole node id, or --config-dir",
 		name, strings.Join(append(tried, more...), ", "))
+}
+
+// inTree is a path relative to the checkout, where it lies in it.
+func (s *Spec) inTree(at string) string {
+	if relative, err := filepath.Rel(s.Tree, at); err == nil && !strings.HasPrefix(relative, "..") {
+		return filepath.ToSlash(relative)
+	}
+	return at
 }
 
 // aggregatedUnknown stands while it is not known over how many nodes an aggregated server runs.
@@ -344,6 +352,7 @@ var folders = map[bool][]string{
 // looked in vain.
 func (r Request) find(spec *Spec, stem string, disagg bool) (at string, tried []string) {
 	var dirs []string
+	mixed := "" // a directory for configurations of both kinds
 	if r.ConfigDir != "" {
 		kind := "aggregated"
 		if disagg {
@@ -353,6 +362,7 @@ func (r Request) find(spec *Spec, stem string, disagg bool) (at string, tried []
 		if err != nil {
 			given = r.ConfigDir
 		}
+		mixed = given
 		dirs = append(dirs, filepath.Join(given, kind), given)
 	}
 	name := "AGG_CONFIG_FOLDER"
@@ -373,7 +383,8 @@ func (r Request) find(spec *Spec, stem string, disagg bool) (at string, tried []
 	for _, dir := range dirs {
 		for _, ext := range []string{".yaml", ".yml"} {
 			p := filepath.Join(dir, stem+ext)
-			if _, err := os.Stat(p); err == nil || !errors.Is(err, fs.ErrNotExist) {
+			text, err := os.ReadFile(p)
+			if (err == nil || !errors.Is(err, fs.ErrNotExist)) && (dir != mixed || bytes.Contains(text, []byte("server_configs")) != disagg) {
 				return p, nil
 			}
 			if ext == ".yaml" {
@@ -425,7 +436,7 @@ func (s *Spec) checkMode(f found) error {
 	case asked != "" && told != "" && asked != told:
 		return fmt.Errorf("--mode %s, but test %s is %s by %s", asked, f.id.ID, told, why)
 	case asked != "":
-		s.Mode, s.ModeReason = asked, "--mode"
+		s.Mode, s.ModeReason = asked, cmp.Or(s.ModeReason, "--mode")
 	case told != "":
 		s.Mode, s.ModeReason = told, why
 	default:

@@ -18,6 +18,7 @@ import (
 
 	"github.com/trtperf/trtperf/launch"
 	"github.com/trtperf/trtperf/launch/local"
+	"github.com/trtperf/trtperf/launch/script"
 	"github.com/trtperf/trtperf/parse"
 )
 
@@ -276,15 +277,75 @@ func (l *launching) show(plan *launch.Plan) {
 	for _, remark := range plan.Remarks {
 		l.report.warn("%s", remark)
 	}
+	if plan.Mode != "" {
+		l.report.say("mode      %s, by %s", strings.TrimSpace(string(plan.Mode)+" "+plan.SubMode), plan.Spec.ModeReason)
+	}
+	if plan.On == launch.Slurm {
+		l.report.say("way       %s: %s", plan.Way, plan.WayReason)
+	}
 	l.report.say("directory %s", plan.Dir)
 	for _, s := range plan.Steps {
-		l.report.say("%-9s %q", strings.ToLower(string(s.Role)), s.Argv)
+		l.report.say("role      %s", roleLine(plan, s))
 	}
-	if l.dryRun {
-		for _, f := range plan.Files {
+	if !l.dryRun {
+		return
+	}
+	for _, e := range plan.Environment {
+		l.report.say("variable  %s", e)
+	}
+	for _, s := range plan.Steps {
+		l.report.say("%-9s %s", s.Role, shown(s.Argv))
+	}
+	for _, c := range plan.Prepare {
+		l.report.say("%-9s %s", c.Name, shown(c.Argv))
+	}
+	if j := plan.Job; j != nil {
+		l.report.say("sbatch    %s", shown(slices.Concat([]string{"sbatch"}, j.Directives, j.Args, []string{plan.Path(j.Script)})))
+	}
+	for _, x := range plan.Results {
+		word := "may leave"
+		if x.Required {
+			word = "must leave"
+		}
+		l.report.say("result    %s %s (%s)", word, plan.Path(x.Path), x.What)
+	}
+	for _, f := range plan.Files {
+		if f.Link != "" {
+			l.report.say("link      %s -> %s", plan.Path(f.Path), f.Link)
+		} else {
 			l.report.say("file      %s\n%s", plan.Path(f.Path), f.Content)
 		}
 	}
+}
+
+// roleLine says where a role runs.
+func roleLine(plan *launch.Plan, s launch.Step) string {
+	place := ""
+	switch h := plan.Hardware; {
+	case h.GPUsPerNode == 0:
+	case s.Overlap:
+		place = ", beside the others"
+	case s.Nodes > 0:
+		of := h.RequestPerNode
+		nodes := "1 node"
+		if s.Nodes > 1 {
+			nodes = fmt.Sprintf("%d nodes", s.Nodes)
+		}
+		place = fmt.Sprintf(": %s of %d GPUs", nodes, of)
+	}
+	if s.Log != "" {
+		place += ", log " + plan.Path(s.Log)
+	}
+	return string(s.Role) + place
+}
+
+// shown is an argument list as a shell would take it.
+func shown(argv []string) string {
+	text, err := script.Words(argv)
+	if err != nil {
+		return fmt.Sprintf("%q", argv)
+	}
+	return text
 }
 
 type stepEvent struct {
@@ -295,5 +356,9 @@ type stepEvent struct {
 // event tells what happens while a plan is carried out.
 func (l *launching) event(e launch.Event) {
 	l.report.event(stepEvent{"step", e})
-	l.report.say("%-9s %s %s", strings.ToLower(e.Name), e.State, e.Message)
+	if e.State == "ended" && e.Message != "" {
+		l.report.say("%-9s %s", e.Name, e.Message)
+		return
+	}
+	l.report.say("%-9s %s: %s", e.Name, e.State, e.Message)
 }

@@ -41,6 +41,7 @@ func TestScripts(t *testing.T) {
 			e.Setenv("RUNS", filepath.Join(root, "runs"))
 			e.Setenv("LOGS", filepath.Join(root, "logs"))
 			e.Setenv("PYTESTS", filepath.Join(root, "pytest", "suite"))
+			e.Setenv("TREE", filepath.Join(root, "tree"))
 			return nil
 		},
 		Condition: func(name string) (bool, error) {
@@ -52,7 +53,7 @@ func TestScripts(t *testing.T) {
 			_, missing := exec.LookPath(program)
 			return os.Getenv("TRTPERF_REQUIRE_SERVICES") == "1" || missing == nil, nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exit": exitsWith, "node": node, "documents": documents, "pytest-on-path": pytestOnPath},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exit": exitsWith, "node": node, "documents": documents, "pytest-on-path": pytestOnPath, "edit": edit},
 	})
 }
 
@@ -63,6 +64,18 @@ func pytestOnPath(ts *testscript.TestScript, _ bool, _ []string) {
 		ts.Fatalf("%v\n%s", err, out)
 	}
 	ts.Setenv("PATH", strings.TrimSpace(string(out))+string(os.PathListSeparator)+ts.Getenv("PATH"))
+}
+
+// edit replaces a text in a file: edit FILE OLD NEW.
+func edit(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: edit FILE OLD NEW")
+	}
+	text := ts.ReadFile(args[0])
+	if !strings.Contains(text, args[1]) {
+		ts.Fatalf("%s does not contain %q", args[0], args[1])
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(strings.ReplaceAll(text, args[1], args[2])), 0o666))
 }
 
 // node starts and stops an OpenSearch node of the script's own, whose data outlive a stop: node start|stop. $NODE is its host and

@@ -192,8 +192,7 @@ func (r *runner) wait(ctx context.Context) {
 				r.finish(ctx)
 				return
 			case failed(x.outcome):
-				r.outcome.Lost = true
-				r.outcome.Reason = fmt.Sprintf("%s %s before the test was at its end; %s", x.step.Role, x.outcome.Words(), launch.LogTail(r.plan, x.step))
+				r.outcome.Died = x.step.Role
 				r.end(fmt.Sprintf("%s %s", x.step.Role, x.outcome.Words()))
 				return
 			}
@@ -206,6 +205,11 @@ func failed(o launch.StepOutcome) bool { return o.Exit == nil || *o.Exit != 0 }
 // take notes a role's end.
 func (r *runner) take(x *role) {
 	x.done = true
+	if x.step.Done != "" {
+		if err := os.WriteFile(r.plan.Path(x.step.Done), nil, 0o666); err != nil {
+			r.notify(launch.Event{Name: string(x.step.Role), State: "failed", Message: err.Error()})
+		}
+	}
 	r.notify(launch.Event{Name: string(x.step.Role), State: "ended", Message: x.outcome.Words()})
 }
 

@@ -10,8 +10,14 @@ import (
 	"mvdan.cc/sh/v3/syntax"
 )
 
+// plain words mean themselves wherever they stand: options with their values, paths, names.
+var plain = regexp.MustCompile(`^(?:[\w@%+:,./-]+|-[\w@%+=:,./-]+)$`)
+
 // Quote returns a word as Bash reads it back. Only a zero byte cannot be quoted.
 func Quote(word string) (string, error) {
+	if plain.MatchString(word) {
+		return word, nil
+	}
 	quoted, err := syntax.Quote(word, syntax.LangBash)
 	if err != nil {
 		return "", fmt.Errorf("%q cannot be written into a script: %w", word, err)
