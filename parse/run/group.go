@@ -136,6 +136,11 @@ func groupFiles(files []located) []*group {
 	for dir := range workerDirs(all, owners) {
 		delete(owners, dir)
 	}
+	for dir := range owners {
+		if copies[filepath.Base(dir)] && owner(owners, filepath.Dir(dir)) != nil {
+			delete(owners, dir)
+		}
+	}
 	for _, f := range all {
 		if d := owner(owners, f.abs); d != nil {
 			f.inTest = true
@@ -144,6 +149,10 @@ func groupFiles(files []located) []*group {
 	}
 	return append(out, join(all, owners)...)
 }
+
+// copies are the directories in a test's own that test files of the users' own copy logs into, by kind. Source: the guide to such
+// files. They are no tests of their own.
+var copies = map[string]bool{"server_logs": true, "component_logs": true, "benchmark_logs": true}
 
 // workerDirs returns the directories that a launcher keeps its workers' logs in, around the directory of a test: they hold no
 // client's log, but a directory below them does. They are no tests of their own.
