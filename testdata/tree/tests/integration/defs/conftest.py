@@ -135,13 +135,15 @@ def output_dir(request):
     return request.config.getoption("--output-dir")
 
 
-@pytest.fixture
-def worker_fd(request):
-    """pytest's own standard output, where the output of the ranks belongs that a launcher has started."""
+@pytest.fixture(autouse=True)
+def worker_fd(request, monkeypatch):
+    """Tells servers of pytest's own standard output, where the output of the ranks belongs that a launcher has started."""
     manager = request.config.pluginmanager.getplugin("capturemanager")
     with manager.global_and_fixture_disabled():
         fd = os.dup(1)
-    yield fd
+    os.set_inheritable(fd, True)
+    monkeypatch.setenv("TREE_WORKER_FD", str(fd))
+    yield
     os.close(fd)
 
 

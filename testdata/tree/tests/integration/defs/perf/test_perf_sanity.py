@@ -253,7 +253,6 @@ class PerfSanityTestConfig:
         self.perf_sanity_output_dir = os.path.join(os.path.abspath(output_dir), test_case_name)
         self.disagg_serving_type = os.environ.get("DISAGG_SERVING_TYPE", "BENCHMARK")
         self.job_id = job_id()
-        self.worker_fd = None
         # Per server: (config or configs, clients). Results: server index -> one dictionary of metrics for each client.
         self.servers, self._perf_results = [], {}
         self.raw = {}
@@ -461,10 +460,8 @@ class PerfSanityTestConfig:
             os.rename(options + ".tmp", options)
         else:
             wait_until(lambda: os.path.exists(options), SERVER_READY_TIMEOUT, f"{options} of the first worker")
-        env, fds = server.to_env(), ()
-        if self.worker_fd is not None:
-            env, fds = env | {"TREE_WORKER_FD": str(self.worker_fd)}, (self.worker_fd,)
-        return self.process(server.to_cmd(options, report), log, env, fds)
+        fd = os.environ.get("TREE_WORKER_FD")
+        return self.process(server.to_cmd(options, report), log, server.to_env(), (int(fd),) if fd else ())
 
     def _run_aggr(self, i, server, clients):
         log, report = self.serve_log(i), self.path(f"trtllm-serve.{i}.addr")
@@ -704,9 +701,8 @@ PERF_SANITY_TEST_CASES = get_aggr_test_cases() + get_disagg_test_cases() + get_o
 
 
 @pytest.mark.parametrize("perf_sanity_test_case", PERF_SANITY_TEST_CASES)
-def test_e2e(output_dir, worker_fd, perf_sanity_test_case):
+def test_e2e(output_dir, perf_sanity_test_case):
     config = PerfSanityTestConfig(perf_sanity_test_case, output_dir)
-    config.worker_fd = worker_fd
     config.parse_config_file()
     commands = config.get_commands()
     outputs = config.run_ex(commands)
