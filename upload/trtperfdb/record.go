@@ -195,7 +195,7 @@ func command(r *parse.Result) string {
 // takes says why a column cannot hold a text.
 func (c *column) takes(text string) error {
 	if n := utf8.RuneCountInString(text); c.length > 0 && n > c.length {
-		return refusal{fmt.Sprintf("the column %s holds %d characters, and this text has %d: %.40s…", c, c.length, n, text)}
+		return refusal{fmt.Sprintf("the column %s holds %d characters, and this text has %d", c, c.length, n)}
 	}
 	return nil
 }

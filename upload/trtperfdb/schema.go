@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 )
 
 // The tables.
@@ -95,6 +96,8 @@ type column struct {
 	nullable    bool
 	// filled: the server has a value for a row that gives none.
 	filled bool
+	// unicode: the column's character set has all characters.
+	unicode bool
 	// length is the most characters of a text; 0 is any.
 	length int
 	// below bounds the numbers of a type with a fixed number of digits: 1e10 for FLOAT(16,6). 0: no bound of that kind.
@@ -110,6 +113,8 @@ type schema struct {
 	engines map[string]string
 	// stable are the engines with transactions.
 	stable map[string]bool
+	// rows is about the number of rows of perf_result.
+	rows int64
 }
 
 // column returns a table's column, or nil. Names of columns have no letter case.
@@ -120,6 +125,15 @@ func (s *schema) column(table, name string) *column {
 		}
 	}
 	return nil
+}
+
+// compared is the expression of a column that is compared with texts. A text that the column's character set lacks would be an error there; the
+// conversion keeps an index from being used, so it is made only for such texts.
+func (c *column) compared(expression string, texts ...string) string {
+	if c.unicode || !slices.ContainsFunc(texts, func(s string) bool { return strings.ContainsFunc(s, func(r rune) bool { return r > unicode.MaxASCII }) }) {
+		return expression
+	}
+	return "CONVERT(" + expression + " USING utf8mb4)"
 }
 
 // querier is a connection or a transaction.
@@ -149,12 +163,13 @@ func lookUp(ctx context.Context, q querier) (*schema, error) {
 	err := each(ctx, q, func(scan func(...any) error) error {
 		var c column
 		var dataType, nullable, extra string
-		var standard sql.NullString
+		var standard, charset sql.NullString
 		var length, precision, scale sql.NullFloat64
-		if err := scan(&c.table, &c.name, &dataType, &nullable, &standard, &extra, &length, &precision, &scale); err != nil {
+		if err := scan(&c.table, &c.name, &dataType, &nullable, &standard, &extra, &length, &precision, &scale, &charset); err != nil {
 			return err
 		}
 		c.table = strings.ToLower(c.table)
+		c.unicode = !charset.Valid || strings.HasPrefix(charset.String, "utf")
 		dataType, extra = strings.ToLower(dataType), strings.ToLower(extra)
 		c.kind, c.nullable = kinds[dataType], nullable == "YES"
 		c.filled = c.nullable || standard.Valid || strings.Contains(extra, "auto_increment") || strings.Contains(extra, "generated")
@@ -166,7 +181,8 @@ func lookUp(ctx context.Context, q querier) (*schema, error) {
 		}
 		s.columns[c.table] = append(s.columns[c.table], c)
 		return nil
-	}, `SELECT table_name, column_name, data_type, is_nullable, column_default, extra, character_maximum_length, numeric_precision, numeric_scale
+	}, `SELECT table_name, column_name, data_type, is_nullable, column_default, extra, character_maximum_length, numeric_precision, numeric_scale,
+			character_set_name
 		FROM information_schema.columns WHERE table_schema = DATABASE() AND table_name IN (?, ?, ?) ORDER BY table_name, ordinal_position`,
 		runsTable, casesTable, resultsTable)
 	if err != nil {
@@ -176,12 +192,16 @@ func lookUp(ctx context.Context, q querier) (*schema, error) {
 		var table string
 		var engine sql.NullString
 		var stable bool
-		if err := scan(&table, &engine, &stable); err != nil {
+		var rows sql.NullInt64
+		if err := scan(&table, &engine, &stable, &rows); err != nil {
 			return err
 		}
-		s.engines[strings.ToLower(table)], s.stable[engine.String] = engine.String, stable
+		if table = strings.ToLower(table); table == resultsTable {
+			s.rows = rows.Int64
+		}
+		s.engines[table], s.stable[engine.String] = engine.String, stable
 		return nil
-	}, `SELECT t.table_name, t.engine, coalesce(e.transactions = 'YES', FALSE) FROM information_schema.tables t
+	}, `SELECT t.table_name, t.engine, coalesce(e.transactions = 'YES', FALSE), t.table_rows FROM information_schema.tables t
 		LEFT JOIN information_schema.engines e ON e.engine = t.engine
 		WHERE t.table_schema = DATABASE() AND t.table_name IN (?, ?, ?)`, runsTable, casesTable, resultsTable)
 	return s, err
@@ -198,6 +218,10 @@ func (s *schema) lookUpIndexes(ctx context.Context, q querier) error {
 		return nil
 	}, `SELECT table_name, column_name FROM information_schema.statistics WHERE table_schema = DATABASE() AND seq_in_index = 1 AND
 		table_name IN (?, ?, ?)`, runsTable, casesTable, resultsTable)
+}
+
+func (s *schema) isIndexed(table, column string) bool {
+	return s.indexed[strings.ToLower(table+"."+column)]
 }
 
 // misfit says why the tables cannot be served. Its errors name the column and what to do.
@@ -301,7 +325,7 @@ func create(ctx context.Context, q querier, index bool) ([]string, error) {
 		return done, err
 	}
 	for _, i := range indexes {
-		if s.indexed[strings.ToLower(i.table+"."+i.column)] {
+		if s.isIndexed(i.table, i.column) {
 			continue
 		}
 		prefix := i.prefix

@@ -104,8 +104,8 @@ const (
 // lock that somebody else holds is waited for shorter than the server's own 50 seconds or, for a whole table, a day.
 var session = map[string]string{
 	"sql_mode":                 "'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,ERROR_FOR_DIVISION_BY_ZERO'",
-	"innodb_lock_wait_timeout": "10",
-	"lock_wait_timeout":        "15",
+	"innodb_lock_wait_timeout": "5",
+	"lock_wait_timeout":        "5",
 }
 
 // config makes the driver's configuration for a target out of the settings.

@@ -43,7 +43,7 @@ import (
 
 const (
 	// lockTime bounds the wait for other writers.
-	lockTime = 20 * time.Second
+	lockTime = 10 * time.Second
 	// unlockTime bounds giving the lock back, after which the connection is given up, and the lock with it.
 	unlockTime = 5 * time.Second
 	// longestStatement bounds a statement's bytes.
@@ -59,6 +59,7 @@ type Store struct {
 	schema *schema
 	// room is the length of a statement.
 	room int
+	note func(string)
 }
 
 // Open returns a Store. It makes no connection.
@@ -79,7 +80,7 @@ func Open(target string, settings upload.Settings) (*Store, error) {
 		table = parse.Metrics()
 	}
 	// The lock is the whole server's, so it is named after the schema. MySQL allows 64 characters.
-	return &Store{db: db, table: table, lock: "trtperf " + hex.EncodeToString(sum[:16])}, nil
+	return &Store{db: db, table: table, lock: "trtperf " + hex.EncodeToString(sum[:16]), note: settings.Note}, nil
 }
 
 // Close closes the connection.
@@ -154,6 +155,16 @@ func (s *Store) prepare(ctx context.Context, q querier) error {
 	if err := found.check(); err != nil {
 		return err
 	}
+	if s.note != nil && found.rows > manyRows {
+		if err := found.lookUpIndexes(ctx, q); err != nil {
+			return err
+		}
+		for _, i := range indexes {
+			if !found.isIndexed(i.table, i.column) {
+				s.note(fmt.Sprintf("%s.%s has no index, so each batch reads the whole table: trtperf upload init --index makes one", i.table, i.column))
+			}
+		}
+	}
 	var packet int
 	if err := each(ctx, q, func(scan func(...any) error) error { return scan(&packet) }, "SELECT @@max_allowed_packet"); err != nil {
 		return err
@@ -223,17 +234,19 @@ var faults = map[uint16]struct {
 	// advice stands instead of the server's message, or behind it where that is kept.
 	advice string
 	keep   bool
+	// mend: asking again is no use before that.
+	mend bool
 	// schema: the tables are to be looked up again.
 	schema bool
 }{
-	1044: {outcome: parse.Owed, advice: "the user has no right to the schema: grant it SELECT, INSERT, UPDATE and DELETE"},
-	1045: {outcome: parse.Owed, advice: "the server does not accept the credentials: set " + Variables},
-	1698: {outcome: parse.Owed, advice: "the server does not accept the credentials: set " + Variables},
-	1049: {outcome: parse.Owed, advice: "the server has no such schema: create it, then trtperf upload init makes the tables"},
-	1142: {outcome: parse.Owed, advice: "grant the user SELECT, INSERT, UPDATE and DELETE", keep: true},
-	1143: {outcome: parse.Owed, advice: "grant the user SELECT, INSERT, UPDATE and DELETE", keep: true},
-	1251: {outcome: parse.Owed, advice: "the server wants a way of authentication that this client has not got", keep: true},
-	3159: {outcome: parse.Owed, advice: "the server demands TLS: write mysqls:// instead of mysql://"},
+	1044: {outcome: parse.Owed, mend: true, advice: "the user has no right to the schema: grant it SELECT, INSERT, UPDATE and DELETE"},
+	1045: {outcome: parse.Owed, mend: true, advice: "the server does not accept the credentials: set " + Variables},
+	1698: {outcome: parse.Owed, mend: true, advice: "the server does not accept the credentials: set " + Variables},
+	1049: {outcome: parse.Owed, mend: true, advice: "the server has no such schema: create it, then trtperf upload init makes the tables"},
+	1142: {outcome: parse.Owed, mend: true, advice: "grant the user SELECT, INSERT, UPDATE and DELETE", keep: true},
+	1143: {outcome: parse.Owed, mend: true, advice: "grant the user SELECT, INSERT, UPDATE and DELETE", keep: true},
+	1251: {outcome: parse.Owed, mend: true, advice: "the server wants a way of authentication that this client has not got", keep: true},
+	3159: {outcome: parse.Owed, mend: true, advice: "the server demands TLS: write mysqls:// instead of mysql://"},
 	1054: {outcome: parse.Owed, keep: true, schema: true}, // unknown column
 	1146: {outcome: parse.Owed, keep: true, schema: true}, // no such table
 	1364: {outcome: parse.Owed, keep: true, schema: true}, // no default
@@ -266,7 +279,7 @@ func (s *Store) answer(err error) upload.Answer {
 		return upload.Answer{Outcome: parse.Refused, Reason: refused.why}
 	case errors.As(err, &wrong):
 		s.schema = nil
-		return upload.Answer{Outcome: parse.Owed, Reason: wrong.why}
+		return upload.Answer{Outcome: parse.Owed, Reason: wrong.why, Mend: true}
 	case errors.As(err, &server):
 		f, ok := faults[server.Number]
 		if !ok {
@@ -282,15 +295,15 @@ func (s *Store) answer(err error) upload.Answer {
 				reason += ": " + f.advice
 			}
 		}
-		return upload.Answer{Outcome: f.outcome, Reason: fmt.Sprintf("error %d: %s", server.Number, reason)}
+		return upload.Answer{Outcome: f.outcome, Reason: fmt.Sprintf("error %d: %s", server.Number, reason), Mend: f.mend}
 	case errors.Is(err, driver.ErrBadConn), errors.Is(err, mysql.ErrInvalidConn):
 		return upload.Answer{Outcome: parse.Owed, Reason: "the connection to the database broke off"}
 	case errors.Is(err, mysql.ErrNoTLS):
-		return upload.Answer{Outcome: parse.Owed, Reason: "the server has no TLS: write mysql:// instead of mysqls://"}
+		return upload.Answer{Outcome: parse.Owed, Reason: "the server has no TLS: write mysql:// instead of mysqls://", Mend: true}
 	case errors.Is(err, mysql.ErrPktTooLarge):
 		return upload.Answer{Outcome: parse.Refused, Reason: "the result is larger than the server's max_allowed_packet"}
 	case errors.As(err, &certificate):
-		return upload.Answer{Outcome: parse.Owed, Reason: fmt.Sprintf("TLS: %v: --ca-file names the certificate to trust", err)}
+		return upload.Answer{Outcome: parse.Owed, Reason: fmt.Sprintf("TLS: %v: --ca-file names the certificate to trust", err), Mend: true}
 	}
 	return upload.Answer{Outcome: parse.Owed, Reason: err.Error()}
 }
@@ -316,6 +329,9 @@ func Init(ctx context.Context, target string, settings upload.Settings, index bo
 	}
 	return done, err
 }
+
+// manyRows is the number of results from which a missing index is worth a word.
+const manyRows = 100_000
 
 // page is the number of rows that are listed at once.
 const page = 1000

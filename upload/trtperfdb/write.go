@@ -245,10 +245,7 @@ func (w *work) lookUpCases(ctx context.Context, cases []benchCase, wanted map[be
 	for _, c := range cases {
 		names[c.network] = true
 	}
-	var networks []any
-	for _, name := range slices.Sorted(maps.Keys(names)) {
-		networks = append(networks, name)
-	}
+	networks := slices.Sorted(maps.Keys(names))
 	const longest = 4*150 + 4 // bytes that a network may need in the statement
 	for some := range slices.Chunk(networks, max(1, w.room/longest)) {
 		err := each(ctx, w.tx, func(scan func(...any) error) error {
@@ -261,12 +258,21 @@ func (w *work) lookUpCases(ctx context.Context, cases []benchCase, wanted map[be
 				wanted[c] = id
 			}
 			return nil
-		}, "SELECT id, format, network, batchsize, `precision`, cmd FROM cases WHERE network IN "+marks(len(some)), some...)
+		}, "SELECT id, format, network, batchsize, `precision`, cmd FROM cases WHERE "+w.schema.column(casesTable, "network").compared("network", some...)+
+			" IN "+marks(len(some)), anys(some)...)
 		if err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func anys(texts []string) []any {
+	all := make([]any, len(texts))
+	for i, t := range texts {
+		all[i] = t
+	}
+	return all
 }
 
 // insertRows inserts rows in as few statements as their size allows. A further column that demands a text gets the empty one. behind is what
@@ -628,12 +634,13 @@ func (w *work) candidates(ctx context.Context, groups []*group) (map[meta][]*can
 		var terms []string
 		var args []any
 		for i, f := range runFields {
+			c := w.schema.column(runsTable, f.column)
 			switch {
-			case w.schema.column(runsTable, f.column) == nil:
+			case c == nil:
 			case m[i] == "":
 				terms = append(terms, fmt.Sprintf("(r.`%s` IS NULL OR r.`%s` = '')", f.column, f.column))
 			default:
-				terms, args = append(terms, fmt.Sprintf("r.`%s` = ?", f.column)), append(args, m[i])
+				terms, args = append(terms, c.compared("r.`"+f.column+"`", m[i])+" = ?"), append(args, m[i])
 			}
 		}
 		terms = append(terms, "EXISTS (SELECT 1 FROM perf_result p WHERE p.run_id = r.id AND CHAR_LENGTH(p.UUID) = 64)")
