@@ -240,7 +240,8 @@ var faults = map[uint16]struct {
 	schema bool
 }{
 	1044: {outcome: parse.Owed, mend: true, advice: "the user has no right to the schema: grant it SELECT, INSERT, UPDATE and DELETE"},
-	1045: {outcome: parse.Owed, mend: true, advice: "the server does not accept the credentials: set " + Variables},
+	1045: {outcome: parse.Owed, mend: true, advice: "the server does not accept the credentials: set " + Variables +
+		"; a MariaDB that demands TLS says the same, for which write mysqls:// instead of mysql://"},
 	1698: {outcome: parse.Owed, mend: true, advice: "the server does not accept the credentials: set " + Variables},
 	1049: {outcome: parse.Owed, mend: true, advice: "the server has no such schema: create it, then trtperf upload init makes the tables"},
 	1142: {outcome: parse.Owed, mend: true, advice: "grant the user SELECT, INSERT, UPDATE and DELETE", keep: true},
