@@ -151,6 +151,8 @@ func (s *Spec) acceptedByTree(f found) error {
 		return errors.New("submit.py of era v3 puts the logs below --output-dir, and the checkout's conftest.py declares no such option")
 	case s.Config.Folder != "" || filepath.ToSlash(filepath.Dir(s.Config.Path)) != l.Folders(kind.Disagg):
 		return fmt.Errorf("submit.py of era %s looks for configurations in %s alone, and this one is %s", l.Version, l.Folders(kind.Disagg), f.path)
+	case l.Version == tree.V1 && !s.Config.fills():
+		return errors.New("the draft of era v1 starts a task for each GPU of a node, so that a server of fewer GPUs would get ranks that it has no place for")
 	case kind.Stem != s.Config.Stem:
 		return fmt.Errorf("submit.py of era %s takes %q for the configuration's name, and it is %q", l.Version, kind.Stem, s.Config.Stem)
 	}
@@ -180,6 +182,16 @@ func (s *Spec) acceptedByTree(f found) error {
 		return fmt.Errorf("the run script would take %s for the id, since its brackets fit that name", strconv.Quote(names[0]))
 	}
 	return nil
+}
+
+// fills reports whether every server takes all GPUs of its nodes.
+func (c *ConfigSpec) fills() bool {
+	for _, s := range []*ServerSpec{c.Context, c.Generation, c.Aggregated} {
+		if s != nil && s.Count > 0 && c.GPUsPerNode > 0 && s.World%c.GPUsPerNode != 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // globEscape makes a path mean itself in a pattern.

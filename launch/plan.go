@@ -228,8 +228,8 @@ type Plan struct {
 	Files       []File   `json:"files"`
 	// System writes trtperf-system.<ROLE>.json; nil where the job's script does it.
 	System *Command `json:"system,omitempty"`
-	// Prepare runs on the launching machine after the files are written and before the start.
-	Prepare []Command `json:"prepare,omitempty"`
+	// Preparation runs on the launching machine after the files are written and before the start.
+	Preparation []Command `json:"preparation,omitempty"`
 	// Steps are in the order of their start.
 	Steps   []Step     `json:"steps"`
 	Job     *Job       `json:"job,omitempty"`

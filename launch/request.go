@@ -135,7 +135,7 @@ func (s *Spec) dir() string {
 
 // passed are variables that the test harness reads. A run gets them as the launching machine has them, on whatever machine it is.
 var passed = []string{"AGG_CONFIG_FOLDER", "DISAGG_CONFIG_FOLDER", "TRTLLM_CONFIG_FOLDER", "TRTLLM_TEST_AGG_SERVER_READY_TIMEOUT",
-	"TRTLLM_TEST_DISAGG_SERVER_READY_TIMEOUT", "TRTLLM_TEST_SERVER_READY_TIMEOUT", "BOLT_ITER_MULT"}
+	"TRTLLM_TEST_DISAGG_SERVER_READY_TIMEOUT", "TRTLLM_TEST_SERVER_READY_TIMEOUT", "TRTLLM_DISAGG_CT_PRECHECK", "BOLT_ITER_MULT"}
 
 // environment gathers the variables of the run. None may hold a secret, since plan and scripts hold them.
 func (r Request) environment(spec *Spec) error {

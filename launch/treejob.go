@@ -13,6 +13,7 @@ import (
 const (
 	resourcesDirectory = "resources"
 	noInstallName      = "slurm_install_nothing.sh"
+	readBackResults    = `results.${DISAGG_SERVING_TYPE:-BENCHMARK}.xml`
 	roleResults        = `results.\${DISAGG_SERVING_TYPE:-BENCHMARK}.xml`
 )
 
@@ -78,7 +79,7 @@ func (p *Plan) treeJob(list string) error {
 	p.file(srunArgsName, 0o644, lines(p.Job.SrunArgs))
 	p.file(systemName, 0o755, script.System)
 	p.file(coverageName, 0o644, "[run]\n")
-	p.Prepare = append(p.Prepare, Command{Name: "submit.py", Dir: p.Workspace, Log: "submit.log", Makes: generatedName,
+	p.Preparation = append(p.Preparation, Command{Name: "submit.py", Dir: p.Workspace, Env: p.Spec.Environment, Log: "submit.log", Makes: generatedName,
 		Argv: l.Argv(p.Spec.Python, p.Tree, p.Path(list), p.Path(prefixName), p.Path(srunArgsName), p.Path(generatedName), installer, stage, kind.Aggregated)})
 	// One command serves every role, so that BENCHMARK's file is named after its role as well.
 	for i := range p.Results {

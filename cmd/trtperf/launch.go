@@ -296,7 +296,7 @@ func (l *launching) show(plan *launch.Plan) {
 	for _, s := range plan.Steps {
 		l.report.say("%-9s %s", s.Role, shown(s.Argv))
 	}
-	for _, c := range plan.Prepare {
+	for _, c := range plan.Preparation {
 		l.report.say("%-9s %s", c.Name, shown(c.Argv))
 	}
 	if j := plan.Job; j != nil {
