@@ -1,6 +1,7 @@
 package treetest_test
 
 import (
+	"cmp"
 	"errors"
 	"os"
 	"os/exec"
@@ -45,6 +46,7 @@ type submission struct {
 	env     []string
 	draft   string // another draft
 	remove  string // a file of the checkout to remove first
+	srun    string // the srun arguments' text; empty for some
 }
 
 // submitted is what came of it.
@@ -134,7 +136,7 @@ func (s submission) run(t *testing.T, tree, python string) submitted {
 		"--llm-src", tree, "--test-list", write("list.txt", name(s.list)), "--draft-launch-sh", filepath.Join(tree, "jenkins/scripts", draft),
 		"--launch-sh", result.path, "--run-sh", filepath.Join(tree, "jenkins/scripts/slurm_run.sh"),
 		"--install-sh", filepath.Join(tree, "jenkins/scripts/slurm_install.sh"), "--script-prefix", write("prefix.sh", strings.ReplaceAll(prefix, "@", tree)),
-		"--srun-args", write("args.txt", "--container-name=x_${SLURM_JOB_ID}\n--mpi=pmix\n--with blank\n"),
+		"--srun-args", write("args.txt", cmp.Or(s.srun, "--container-name=x_${SLURM_JOB_ID}\n--mpi=pmix\n--with blank\n")),
 	}
 	if i := slices.Index(options, s.without); s.without != "" && i >= 0 {
 		options = slices.Delete(options, i, i+2)
