@@ -370,6 +370,17 @@ func TestHostile(t *testing.T) {
 	}
 }
 
+// What a metric-row CSV says of the machine counts, and its id names the precision as a run's does.
+func TestRowsKeepClocks(t *testing.T) {
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "x.csv"), "network_name,test_name,perf_metric,state,metric_type,sm_clk,mem_clk\n"+
+		"test_benchmark[disagg_perf_file:m-fp4_1_bs:64]_con:8,test_benchmark[disagg_perf_file:m-fp4_1_bs:64]_con:8,3.5,valid,DISAGG_SERVER_TTFT,2062,3996\n")
+	x := readAll(t, run.Options{System: parse.System{MemClockMHz: new(1.0)}}, dir).Results[0]
+	if x.System.SMClockMHz == nil || *x.System.SMClockMHz != 2062 || *x.System.MemClockMHz != 1 || x.Labels.Precision != "fp4" {
+		t.Errorf("%+v, precision %q", x.System, x.Labels.Precision)
+	}
+}
+
 // A metric-row CSV that trtperf has written is the same result as the log.
 func TestRowsAreResults(t *testing.T) {
 	dir := t.TempDir()

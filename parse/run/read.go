@@ -184,6 +184,7 @@ func (r *reader) takeCases(f *located, c *content) {
 			x.TestID = bare(x.TestID)
 		}
 		x.Mode = cmp.Or(x.TestID.Mode(), r.opt.Mode)
+		x.Labels.Precision = cmp.Or(x.Labels.Precision, precisionOf(x.TestID.Config, strings.Join(x.TestID.Servers, "-")))
 		r.describe(x, &test{id: x.TestID, dir: f.abs})
 		r.Results = append(r.Results, x)
 	}

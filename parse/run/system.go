@@ -154,8 +154,9 @@ func megahertz(text string) *float64 {
 
 // describe fills in the system, the job and the times: what the options say, else what a file at or above the run says.
 func (r *reader) describe(result *parse.Result, t *test) {
-	trtllm := result.Job.TensorRTLLM // as the log says
+	system, trtllm := result.System, result.Job.TensorRTLLM // as the log or the CSV says
 	result.System, result.Job = r.opt.System, r.opt.Job
+	fillAbsent(&result.System, system)
 	result.Job.TensorRTLLM = cmp.Or(result.Job.TensorRTLLM, trtllm)
 	for rank := range 3 {
 		for _, facts := range r.systems {
