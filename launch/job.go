@@ -23,6 +23,7 @@ const (
 	systemName     = "trtperf-system.sh"
 	rolesDirectory = "roles"
 	exitsDirectory = "exit"
+	diedPath       = "exit/died"
 	jobDirectory   = "disagg_workspace"
 )
 
@@ -289,7 +290,7 @@ role() {
 
 `, p.Hardware.Nodes)
 	w.line(`cd "$workspace"`)
-	w.line("mkdir -p %s %s %s", exitsDirectory, w.quote(p.testDir()), jobDirectory)
+	w.line("mkdir -p -- %s %s %s", exitsDirectory, w.quote(p.testDir()), jobDirectory)
 	var system []string
 	for _, s := range p.Steps {
 		system = append(system, string(s.Role)+"@"+strconv.Itoa(s.FirstNode))
@@ -328,6 +329,7 @@ until [ -e exit/%[1]s ]; do
 		esac
 		if [ "$(cat "$file")" != 0 ] && [ ! -e exit/%[1]s ]; then
 			echo "${file#exit/} ended with exit code $(cat "$file") before the test was at its end" >&2
+			echo "${file#exit/}" >exit/died
 			exit 1
 		fi
 	done

@@ -279,7 +279,13 @@ func (p *Plan) pytest(s *Step) []string {
 		argv = append(argv, p.Spec.MPILauncher)
 	}
 	argv = append(argv, p.Spec.Pytest...)
-	argv = append(argv, p.Test.NodeID, "-vv", "--junit-xml="+p.Path(s.JUnit), "-o", "junit_logging=out-err", "--rootdir="+p.RootDir)
+	junit := p.Path(s.JUnit)
+	if strings.ContainsAny(junit, "$~") {
+		// pytest expands variables in this path, once.
+		s.Env = append(s.Env, "TRTPERF_JUNIT="+junit)
+		junit = "$TRTPERF_JUNIT"
+	}
+	argv = append(argv, p.Test.NodeID, "-vv", "--junit-xml="+junit, "-o", "junit_logging=out-err", "--rootdir="+p.RootDir)
 	return append(argv, p.pytestOptions()...)
 }
 

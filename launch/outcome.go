@@ -99,13 +99,11 @@ func (p *Plan) ReadExits(o *Outcome) {
 			o.Steps = append(o.Steps, StepOutcome{Role: s.Role, Exit: &code})
 		}
 	}
-	if b := o.Step(parse.Benchmark); b != nil && b.Exit != nil || o.Died != "" {
-		return
-	}
-	for _, x := range o.Steps {
-		if x.Role != parse.Benchmark && x.Exit != nil && *x.Exit != 0 && !x.Ended {
-			o.Died = x.Role
-			return
+	// What the script ended after a role had died says nothing of itself.
+	if text, err := os.ReadFile(p.Path(diedPath)); err == nil && o.Died == "" {
+		o.Died = parse.Role(strings.TrimSpace(string(text)))
+		for i := range o.Steps {
+			o.Steps[i].Ended = o.Steps[i].Role != o.Died
 		}
 	}
 }

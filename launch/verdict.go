@@ -52,7 +52,11 @@ func (p *Plan) Verdict(ctx context.Context, o Outcome) error {
 		}
 	}
 	if !o.Lost {
-		missing := p.awaitResults(ctx)
+		patience := time.Duration(p.Waits.Results)
+		if len(lost) > 0 {
+			patience = 0
+		}
+		missing := p.awaitResults(ctx, patience)
 		lost = append(lost, missing...)
 		if len(missing) == 0 {
 			err := p.checkCases()
@@ -116,12 +120,12 @@ func sentences(all []error) string {
 
 // awaitResults waits for the files that must be there, and gives those their names that have another one. What is there at last must be
 // of this run.
-func (p *Plan) awaitResults(ctx context.Context) []error {
+func (p *Plan) awaitResults(ctx context.Context, patience time.Duration) []error {
 	began := time.Time{}
 	if info, err := os.Stat(p.Path(PlanFile)); err == nil {
 		began = info.ModTime()
 	}
-	limit := time.Now().Add(time.Duration(p.Waits.Results))
+	limit := time.Now().Add(patience)
 	var missing []error
 	for _, x := range p.Results {
 		at := p.Path(x.Path)

@@ -11,7 +11,7 @@ import (
 )
 
 // plain words mean themselves wherever they stand: options with their values, paths, names.
-var plain = regexp.MustCompile(`^(?:[\w@%+:,./-]+|-[\w@%+=:,./-]+)$`)
+var plain = regexp.MustCompile(`^(?:[\w@%+:./-]+|-[\w@%+=:./-]+)$`)
 
 // Quote returns a word as Bash reads it back. Only a zero byte cannot be quoted.
 func Quote(word string) (string, error) {
