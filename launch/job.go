@@ -283,7 +283,7 @@ hosts() {
 role() {
 	local name=$1 log=$2 code=0
 	shift 2
-	srun ${srunArgs[@]+"${srunArgs[@]}"} --kill-on-bad-exit=1 "$@" bash "$workspace/roles/$name.sh" >>"$log" 2>&1 || code=$?
+	srun ${srunArgs[@]+"${srunArgs[@]}"} --job-name="$name" --kill-on-bad-exit=1 "$@" bash "$workspace/roles/$name.sh" >>"$log" 2>&1 || code=$?
 	echo "$code" >"$workspace/exit/$name.tmp"
 	mv "$workspace/exit/$name.tmp" "$workspace/exit/$name"
 }
@@ -296,7 +296,7 @@ role() {
 		system = append(system, string(s.Role)+"@"+strconv.Itoa(s.FirstNode))
 	}
 	w.line("# Each node says what it is. No test depends on it.")
-	w.line(`srun --nodes=%d --ntasks=%[1]d --ntasks-per-node=1 sh "$workspace/%s" "$workspace" %s || true`, p.Hardware.Nodes, systemName, strings.Join(system, " "))
+	w.line(`srun --job-name=system --nodes=%d --ntasks=%[1]d --ntasks-per-node=1 sh "$workspace/%s" "$workspace" %s || true`, p.Hardware.Nodes, systemName, strings.Join(system, " "))
 	for _, s := range p.Steps {
 		w.line("%s", strings.TrimSuffix("# "+string(s.Role), "\n"))
 		args := []string{fmt.Sprintf("--nodes=%d --ntasks=%d --ntasks-per-node=%d", s.Nodes, s.Tasks, s.TasksPerNode),

@@ -50,15 +50,12 @@ func (p *Plan) treeJob(list string) error {
 		p.file(noInstallName, 0o755, "#!/bin/bash\n# Nothing is installed: TensorRT-LLM is where the job runs.\nexit 0\n")
 		p.remark("nothing is installed by the job: %s wants a build that --env tarName=… and --env llmTarfile=… name", l.Install)
 	}
-	if mpi := p.Spec.Slurm.MPI; mpi != "" && l.Version != tree.V3 {
-		// The draft gives every step the same arguments, and --mpi is for workers alone.
-		exports = append(exports, "srun() { case ${DISAGG_SERVING_TYPE:-} in CTX_* | GEN_*) command srun --mpi="+mpi+" \"$@\" ;; *) command srun \"$@\" ;; esac; }")
-	}
+	exports = append(exports, p.srunFunction(kind.Aggregated)...)
 	system := []string{"sh", p.Path(systemName), p.Workspace}
 	for _, s := range p.Steps {
 		system = append(system, string(s.Role)+"@"+itoa(s.FirstNode))
 	}
-	exports = append(exports, "command srun --nodes="+itoa(p.Hardware.Nodes)+" --ntasks="+itoa(p.Hardware.Nodes)+" --ntasks-per-node=1 "+strings.Join(system, " ")+" || true")
+	exports = append(exports, "command srun --job-name=system --nodes="+itoa(p.Hardware.Nodes)+" --ntasks="+itoa(p.Hardware.Nodes)+" --ntasks-per-node=1 "+strings.Join(system, " ")+" || true")
 	for what, word := range map[string]string{"the image": p.Spec.Slurm.Image, "the MPI type": p.Spec.Slurm.MPI, "the stage's name": stage} {
 		if word != "" {
 			if err := tree.CheckWord(what, word); err != nil {
@@ -90,9 +87,32 @@ func (p *Plan) treeJob(list string) error {
 	for i := range p.Steps {
 		s := &p.Steps[i]
 		s.JUnit = "results." + string(s.Role) + ".xml"
-		s.Argv = p.treeArgv(s.Role, p.Path(s.JUnit))
+		s.Argv, s.Exit = p.treeArgv(s.Role, p.Path(s.JUnit)), exitPath(s.Role)
 	}
 	return nil
+}
+
+// srunFunction stands for srun in the job's script: it names the step after its role, keeps the role's exit code, and gives --mpi to workers
+// alone, since the drafts of v1 and v2 give every step the same arguments. The draft of v3 has its own --mpi, which comes later and wins.
+func (p *Plan) srunFunction(aggregated bool) []string {
+	role := "${DISAGG_SERVING_TYPE:-}"
+	if aggregated {
+		role = string(parse.Benchmark)
+	}
+	lines := []string{
+		"mkdir -p " + p.Path(exitsDirectory),
+		"srun() {",
+		"local code=0 role=" + role,
+		`local options=(--job-name="${role:-install}")`,
+	}
+	if mpi := p.Spec.Slurm.MPI; mpi != "" && p.Spec.Launcher.Version != tree.V3 {
+		lines = append(lines, `case $role in CTX_* | GEN_*) options+=(--mpi=`+mpi+`) ;; esac`)
+	}
+	return append(lines,
+		`command srun "${options[@]}" "$@" || code=$?`,
+		`[ -z "$role" ] || echo "$code" >`+p.Path(exitsDirectory)+`/"$role"`,
+		`return "$code"`,
+		"}")
 }
 
 // treeCommand is pytestCommand in words that submit.py's tokenizer leaves whole: variables first, then the launcher, pytest, options with
