@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # A real OpenSearch node for tests, on the loopback, from Maven Central's jars.
-#   opensearch.sh start --home DIR [--port N] [--setting KEY=VALUE]…   prints its URL when it answers
+#   opensearch.sh start --home DIR [--port N] [--heap SIZE] [--setting KEY=VALUE]…   prints its URL when it answers
 #   opensearch.sh stop --home DIR
+#   opensearch.sh kill --home DIR      as a crash does: nothing is flushed
 # Everything of the node is under DIR; a node that was stopped starts again with its data. The jars are kept under .cache.
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=lib.sh
@@ -9,17 +10,18 @@ set -euo pipefail
 
 command=${1:-}
 shift || true
-home='' port='' settings=()
+home='' port='' heap=512m settings=()
 while [ $# -gt 0 ]; do
 	case $1 in
 	--home) home=$2 ;;
 	--port) port=$2 ;;
+	--heap) heap=$2 ;;
 	--setting) settings+=("$2") ;;
 	*) echo "unknown option $1" >&2 && exit 2 ;;
 	esac
 	shift 2
 done
-[ -n "$home" ] || { echo "usage: opensearch.sh start|stop --home DIR" >&2 && exit 2; }
+[ -n "$home" ] || { echo "usage: opensearch.sh start|stop|kill --home DIR" >&2 && exit 2; }
 pidfile=$home/pid
 
 case $command in
@@ -47,7 +49,7 @@ start)
 	) 9>"$cache/opensearch.lock"
 	port=${port:-$(free_port)}
 	# The node must hold none of the caller's streams, or a caller that reads them to their end would wait for it.
-	setsid java -Xms512m -Xmx512m -Dlog4j2.disable.jmx=true -Dlog4j2.configurationFile="$here/opensearch/log4j2.properties" \
+	setsid java -Xms$heap -Xmx$heap -Dlog4j2.disable.jmx=true -Dlog4j2.configurationFile="$here/opensearch/log4j2.properties" \
 		-cp "$lib/*" "$here/opensearch/TrtperfNode.java" "$home" "$port" ${settings[@]+"${settings[@]}"} \
 		</dev/null >"$home/log" 2>&1 9>&- &
 	echo $! >"$pidfile"
@@ -58,8 +60,12 @@ start)
 stop)
 	stop "$pidfile"
 	;;
+kill)
+	kill -9 "$(cat "$pidfile")"
+	rm -f "$pidfile"
+	;;
 *)
-	echo "usage: opensearch.sh start|stop --home DIR" >&2
+	echo "usage: opensearch.sh start|stop|kill --home DIR" >&2
 	exit 2
 	;;
 esac

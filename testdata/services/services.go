@@ -2,6 +2,7 @@
 package services
 
 import (
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -29,11 +30,14 @@ func script(t testing.TB, name string, args ...string) []string {
 }
 
 // Node is an OpenSearch node that a test may stop and start again.
-type Node struct{ home, port string }
+type Node struct {
+	home, port string
+	options    []string
+}
 
-// NewNode returns a node that does not run yet. It is stopped when the test ends.
-func NewNode(t testing.TB) *Node {
-	n := &Node{home: t.TempDir()}
+// NewNode returns a node that does not run yet, with further options of opensearch.sh. It is stopped when the test ends.
+func NewNode(t testing.TB, options ...string) *Node {
+	n := &Node{home: t.TempDir(), options: options}
 	t.Cleanup(func() { n.Stop(t) })
 	return n
 }
@@ -41,7 +45,7 @@ func NewNode(t testing.TB) *Node {
 // Start starts the node and returns its URL, which is the same each time.
 func (n *Node) Start(t testing.TB) string {
 	t.Helper()
-	args := []string{"start", "--home", n.home}
+	args := append([]string{"start", "--home", n.home}, n.options...)
 	if n.port != "" {
 		args = append(args, "--port", n.port)
 	}
@@ -56,6 +60,36 @@ func (n *Node) Stop(t testing.TB) {
 	script(t, "opensearch.sh", "stop", "--home", n.home)
 }
 
+// Kill ends the node as a crash does; what it had on disk stays.
+func (n *Node) Kill(t testing.TB) {
+	t.Helper()
+	script(t, "opensearch.sh", "kill", "--home", n.home)
+}
+
+// NewCluster returns two nodes that do not run yet, of which the first manages both, and both hold data. They start at the same time.
+func NewCluster(t testing.TB) (manager, data *Node) {
+	t.Helper()
+	var transport [2]string
+	for i := range transport {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		transport[i] = l.Addr().String()
+		l.Close()
+	}
+	node := func(i int, name, roles string) *Node {
+		_, port, _ := net.SplitHostPort(transport[i])
+		options := []string{"--heap", "256m"}
+		for _, s := range []string{"discovery.type=zen", "discovery.seed_hosts=" + strings.Join(transport[:], ","), "node.name=" + name, "node.roles=" + roles,
+			"transport.port=" + port, "cluster.initial_cluster_manager_nodes=manager", "cluster.name=trtperf-" + strings.ReplaceAll(transport[0], ":", "-")} {
+			options = append(options, "--setting", s)
+		}
+		return NewNode(t, options...)
+	}
+	return node(0, "manager", "cluster_manager,data"), node(1, "data", "data")
+}
+
 // OpenSearch returns the URL of a node: the shared one of the whole test run, $TRTPERF_TEST_OPENSEARCH, else one for this test.
 func OpenSearch(t testing.TB) string {
 	t.Helper()
@@ -65,12 +99,12 @@ func OpenSearch(t testing.TB) string {
 	return NewNode(t).Start(t)
 }
 
-// TLSProxy puts TLS in front of a server, with basic authentication where a user is given, and returns its URL and the file of the
-// CA's certificate.
-func TLSProxy(t testing.TB, upstream, user, password string) (url, caFile string) {
+// TLSProxy puts TLS in front of a server, with basic authentication where a user is given, and further options of tls-proxy.sh. It returns its URL and
+// the file of the CA's certificate.
+func TLSProxy(t testing.TB, upstream, user, password string, options ...string) (url, caFile string) {
 	t.Helper()
 	home := t.TempDir()
-	args := []string{"start", "--home", home, "--upstream", upstream}
+	args := append([]string{"start", "--home", home, "--upstream", upstream}, options...)
 	if user != "" {
 		file := filepath.Join(home, "password")
 		if err := os.WriteFile(file, []byte(password+"\n"), 0o600); err != nil {

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # TLS, and basic authentication if asked for, in front of a server: nginx with a certificate of its own making.
-#   tls-proxy.sh start --home DIR --upstream URL [--user NAME --password-file FILE]   prints its URL and the CA's file
+#   tls-proxy.sh start --home DIR --upstream URL [--user NAME --password-file FILE] [--largest-body SIZE] [--certificate FILE --key FILE]
+#                                                                              prints its URL and the CA's file
 #   tls-proxy.sh stop --home DIR
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=lib.sh
@@ -8,13 +9,16 @@ set -euo pipefail
 
 command=${1:-}
 shift || true
-home='' upstream='' user='' passwordfile=''
+home='' upstream='' user='' passwordfile='' largest=64m certificate='' key=''
 while [ $# -gt 0 ]; do
 	case $1 in
 	--home) home=$2 ;;
 	--upstream) upstream=$2 ;;
 	--user) user=$2 ;;
 	--password-file) passwordfile=$2 ;;
+	--largest-body) largest=$2 ;;
+	--certificate) certificate=$2 ;;
+	--key) key=$2 ;;
 	*) echo "unknown option $1" >&2 && exit 2 ;;
 	esac
 	shift 2
@@ -36,6 +40,10 @@ start)
 		-out "$home/server.csr" 2>/dev/null
 	openssl x509 -req -in "$home/server.csr" -CA "$home/ca.pem" -CAkey "$home/ca.key" -CAcreateserial -days 2 -out "$home/server.pem" \
 		-extfile <(echo "subjectAltName=DNS:localhost,IP:127.0.0.1") 2>/dev/null
+	if [ -n "$certificate" ]; then
+		cp "$certificate" "$home/server.pem"
+		cp "$key" "$home/server.key"
+	fi
 	auth=''
 	if [ -n "$user" ]; then
 		echo "$user:$(openssl passwd -apr1 -stdin <"$passwordfile")" >"$home/users"
@@ -48,7 +56,7 @@ error_log $home/log;
 events {}
 http {
   access_log off;
-  client_max_body_size 64m;
+  client_max_body_size $largest;
   client_body_temp_path $home/body;
   proxy_temp_path $home/proxy;
   fastcgi_temp_path $home/fastcgi;
@@ -67,7 +75,7 @@ CONF
 	grep -q '^user' "$home/nginx.conf" || sed -i "1i user $(id -un);" "$home/nginx.conf"
 	setsid nginx -c "$home/nginx.conf" -p "$home" </dev/null >>"$home/log" 2>&1 &
 	echo $! >"$home/pid"
-	wait_for "https://127.0.0.1:$port/" "$home/pid" "$home/log" --cacert "$home/ca.pem"
+	wait_for "https://127.0.0.1:$port/" "$home/pid" "$home/log" --insecure
 	echo "https://127.0.0.1:$port"
 	echo "$home/ca.pem"
 	;;

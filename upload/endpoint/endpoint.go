@@ -15,6 +15,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"sync"
 	"time"
 )
 
@@ -114,7 +115,8 @@ func (t *Transport) Access() Access { return t.access }
 // errStalled ends a request in which nothing moves.
 var errStalled = errors.New("nothing was sent or received any more")
 
-// RoundTrip makes a request and reads the answer. The answer's body is all there, or there is an error.
+// RoundTrip makes a request and reads the answer. The answer's body is all there, or there is an error. The request's body is not read any more
+// when it returns, so that its buffer may be used again.
 func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	ctx, cancel := context.WithCancelCause(r.Context())
 	defer cancel(nil)
@@ -122,9 +124,15 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if !t.access.IsZero() {
 		r.Header.Set(t.access.header, t.access.value)
 	}
+	if r.Body != nil {
+		body := &released{ReadCloser: r.Body, done: make(chan struct{})}
+		r.Body = body
+		defer func() { <-body.done }()
+	}
 	response, err := t.http.RoundTrip(r)
 	if err != nil {
-		return nil, err
+		// opensearch-go sends a request once more where the error is io.EOF itself, and without its body.
+		return nil, fmt.Errorf("%w", err)
 	}
 	defer response.Body.Close()
 	watch := time.AfterFunc(t.limits.Stall, func() { cancel(errStalled) })
@@ -145,6 +153,18 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	response.Body = io.NopCloser(&text)
 	return response, nil
+}
+
+// released is a request's body that tells when it is let go. net/http may do that after it has given an answer.
+type released struct {
+	io.ReadCloser
+	once sync.Once
+	done chan struct{}
+}
+
+func (b *released) Close() error {
+	defer b.once.Do(func() { close(b.done) })
+	return b.ReadCloser.Close()
 }
 
 // brokenReply is an answer that began and did not end.

@@ -14,6 +14,7 @@ import (
 	"net/url"
 	"os"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -56,7 +57,11 @@ func (w Words) Failed(err error) upload.Answer {
 	case errors.As(err, &unknown):
 		mend("TLS: the certificate is of an issuer that this machine does not trust: name the issuer's certificate with --ca-file")
 	case errors.As(err, &name):
-		mend("TLS: %v: write a name in --to that the certificate has", name)
+		names := slices.Clone(name.Certificate.DNSNames)
+		for _, ip := range name.Certificate.IPAddresses {
+			names = append(names, ip.String())
+		}
+		mend("TLS: the certificate is for %s and not for %s: write a name in --to that it has", oneLine(strings.Join(names, ", ")), name.Host)
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
 		mend("TLS: the server's certificate is out of date (it is valid from %s to %s), or this machine's clock is wrong: have it renewed",
 			invalid.Cert.NotBefore.UTC().Format(time.DateOnly), invalid.Cert.NotAfter.UTC().Format(time.DateOnly))

@@ -45,8 +45,8 @@ import (
 )
 
 const (
-	// maxBody bounds the body of one bulk request, before compression.
-	maxBody = 5 << 20
+	// maxBody bounds the body of one bulk request, before compression. The first is small, so that a way of 1 KB/s is found out in time.
+	maxBody, firstBody, leastBody = 5 << 20, 16 << 10, 4 << 10
 	// connections is how many bulk requests are on their way at once.
 	connections = 4
 	// fewest is the number of documents for which a request of their own pays.
@@ -88,7 +88,7 @@ type Store struct {
 
 	// bodies are the buffers of requests: as many as may be on their way at once.
 	bodies   chan *body
-	largest  atomic.Int64 // what the server takes as one body, as far as known
+	pace     pace
 	compress atomic.Bool
 }
 
@@ -113,6 +113,7 @@ func New(c Config) (*Store, error) {
 	s := &Store{
 		client: client, transport: transport, nodes: len(c.Addresses), index: "df-" + c.Project + "-trtperf",
 		encoder: document.NewEncoder(c.Table, c.Now), now: c.Now, note: c.Note, bodies: make(chan *body, connections),
+		pace: pace{size: firstBody, most: maxBody},
 	}
 	if s.now == nil {
 		s.now = time.Now
@@ -123,7 +124,6 @@ func New(c Config) (*Store, error) {
 	for range connections {
 		s.bodies <- &body{}
 	}
-	s.largest.Store(maxBody)
 	s.compress.Store(c.Compress || slices.ContainsFunc(c.Addresses, func(a string) bool { return !endpoint.Loopback(a) }))
 	return s, nil
 }
@@ -140,6 +140,48 @@ type body struct {
 	small bytes.Buffer
 }
 
+// pace is how large bodies are: they grow as long as the answers come soon, and shrink where they do not.
+type pace struct {
+	mutex      sync.Mutex
+	size, most int // bytes
+}
+
+func (p *pace) now() int {
+	p.mutex.Lock()
+	defer p.mutex.Unlock()
+	return p.size
+}
+
+// answered notes how long a body took.
+func (p *pace) answered(bytes int, took time.Duration) {
+	p.mutex.Lock()
+	defer p.mutex.Unlock()
+	const soon, late = time.Second, 10 * time.Second
+	switch {
+	case took < soon && 2*bytes > p.size:
+		p.size = min(2*p.size, p.most)
+	case took > late:
+		p.shrink(bytes)
+	}
+}
+
+// lost notes that a body got no answer.
+func (p *pace) lost(bytes int) {
+	p.mutex.Lock()
+	defer p.mutex.Unlock()
+	p.shrink(bytes)
+}
+
+func (p *pace) shrink(bytes int) { p.size = min(p.size, max(bytes/2, leastBody)) }
+
+// tooLarge notes that the server does not take a body of that size.
+func (p *pace) tooLarge(bytes int) {
+	p.mutex.Lock()
+	defer p.mutex.Unlock()
+	p.most = min(p.most, max(bytes/2, 1))
+	p.size = min(p.size, p.most)
+}
+
 // Put makes one attempt to write items.
 func (s *Store) Put(ctx context.Context, items []upload.Item) ([]upload.Answer, error) {
 	answers := make([]upload.Answer, len(items))
@@ -154,6 +196,7 @@ func (s *Store) Put(ctx context.Context, items []upload.Item) ([]upload.Answer, 
 	}
 	share := max(fewest, (len(items)+connections-1)/connections)
 	var sending sync.WaitGroup
+	var broken atomic.Pointer[upload.Answer]
 	var b *body
 	send := func() {
 		if b == nil {
@@ -162,12 +205,17 @@ func (s *Store) Put(ctx context.Context, items []upload.Item) ([]upload.Answer, 
 		full := b
 		b = nil
 		sending.Go(func() {
-			s.send(ctx, full, part{full.text, full.ends, full.items}, 0, answers)
+			s.send(ctx, full, part{full.text, full.ends, full.items}, 0, answers, &broken)
 			full.text, full.ends, full.items = full.text[:0], full.ends[:0], full.items[:0]
 			s.bodies <- full
 		})
 	}
 	for i, item := range items {
+		if failed := broken.Load(); failed != nil {
+			// What one request met the next would meet, each after its time: the rest is for another try.
+			answers[i] = *failed
+			continue
+		}
 		if b == nil {
 			b = <-s.bodies
 		}
@@ -177,7 +225,7 @@ func (s *Store) Put(ctx context.Context, items []upload.Item) ([]upload.Answer, 
 			answers[i] = upload.Answer{Outcome: parse.Refused, Reason: err.Error()}
 			continue
 		}
-		if int64(len(text)) > s.largest.Load() && before > 0 {
+		if before > 0 && len(text) > s.pace.now() {
 			// It begins the next body.
 			mine := slices.Clone(text[before:])
 			b.text = text[:before]
@@ -224,17 +272,18 @@ func (p part) of(from, to int) part { return part{p.text, p.ends[from:to], p.ite
 // lines is the text of the part, which begins where the item before it ends.
 func (p part) lines(start int) []byte { return p.text[start:p.ends[len(p.ends)-1]] }
 
-// send sends a part of a body and fills in the answers of its items. Start is where the part begins in the body.
-func (s *Store) send(ctx context.Context, b *body, p part, start int, answers []upload.Answer) {
-	text := p.lines(start)
+// send sends a part of a body and fills in the answers of its items. Start is where the part begins in the body. Where nothing of it is taken, broken
+// gets the answer.
+func (s *Store) send(ctx context.Context, b *body, p part, start int, answers []upload.Answer, broken *atomic.Pointer[upload.Answer]) {
+	text, began := p.lines(start), time.Now()
 	status, reply, failed := s.do(ctx, http.MethodPost, "/"+s.index+"/_bulk?"+replyFilter, "application/x-ndjson", s.smaller(b, text),
 		http.StatusRequestEntityTooLarge, http.StatusNotFound)
 	switch {
 	case status == http.StatusRequestEntityTooLarge && len(p.items) > 1:
-		s.largest.Store(max(1, min(s.largest.Load(), int64(len(text)/2))))
+		s.pace.tooLarge(len(text))
 		half := len(p.items) / 2
-		s.send(ctx, b, p.of(0, half), start, answers)
-		s.send(ctx, b, p.of(half, len(p.items)), p.ends[half-1], answers)
+		s.send(ctx, b, p.of(0, half), start, answers, broken)
+		s.send(ctx, b, p.of(half, len(p.items)), p.ends[half-1], answers, broken)
 		return
 	case status == http.StatusRequestEntityTooLarge:
 		failed = &upload.Answer{Outcome: parse.Refused, Reason: fmt.Sprintf("the document has %d bytes, more than the server takes in one request (status 413): "+
@@ -244,15 +293,22 @@ func (s *Store) send(ctx context.Context, b *body, p part, start int, answers []
 	case failed != nil && s.compress.Load() && (status == http.StatusBadRequest || status == http.StatusUnsupportedMediaType):
 		// Something on the way may not know compressed bodies.
 		s.compress.Store(false)
-		s.send(ctx, b, p, start, answers)
+		s.send(ctx, b, p, start, answers, broken)
 		return
 	}
 	if failed != nil {
+		if status == 0 {
+			s.pace.lost(len(text))
+		}
+		if failed.Outcome == parse.Owed {
+			broken.Store(failed)
+		}
 		for _, i := range p.items {
 			answers[i] = *failed
 		}
 		return
 	}
+	s.pace.answered(len(text), time.Since(began))
 	s.read(reply, p.items, answers)
 }
 

@@ -86,6 +86,7 @@ func count(t *testing.T, url, project string) int {
 }
 
 func TestStore(t *testing.T) {
+	t.Parallel()
 	url := services.OpenSearch(t)
 	names := map[string]string{"valid": "b_is_valid", "model": "s_model_name", "gpu": "s_gpu_name"}
 	storetest.Run(t, func(t *testing.T) storetest.Opened {

@@ -17,6 +17,7 @@ import (
 	"io"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/trtperf/trtperf/parse"
@@ -101,6 +102,13 @@ func (b *batch) body() []byte {
 	return append(text, ']')
 }
 
+// answer gives all items the same answer.
+func (b *batch) answer(a upload.Answer, answers []upload.Answer) {
+	for _, i := range b.items {
+		answers[i] = a
+	}
+}
+
 // halves splits a batch.
 func (b *batch) halves() (*batch, *batch) {
 	var first, second batch
@@ -118,6 +126,7 @@ func (b *batch) halves() (*batch, *batch) {
 func (s *Store) Put(ctx context.Context, items []upload.Item) ([]upload.Answer, error) {
 	answers := make([]upload.Answer, len(items))
 	var sending sync.WaitGroup
+	var broken atomic.Pointer[upload.Answer]
 	b := &batch{}
 	send := func() {
 		if len(b.items) == 0 {
@@ -127,7 +136,7 @@ func (s *Store) Put(ctx context.Context, items []upload.Item) ([]upload.Answer, 
 		b = &batch{}
 		s.slots <- struct{}{}
 		sending.Go(func() {
-			s.send(ctx, full, answers)
+			s.send(ctx, full, answers, &broken)
 			<-s.slots
 		})
 	}
@@ -163,7 +172,11 @@ func (s *Store) Preview(item upload.Item) ([]byte, error) {
 }
 
 // send posts a batch and fills in the answers of its items.
-func (s *Store) send(ctx context.Context, b *batch, answers []upload.Answer) {
+func (s *Store) send(ctx context.Context, b *batch, answers []upload.Answer, broken *atomic.Pointer[upload.Answer]) {
+	if a := broken.Load(); a != nil {
+		b.answer(*a, answers)
+		return
+	}
 	status, _, failed := s.do(ctx, http.MethodPost, s.post, b.body())
 	switch {
 	case failed == nil && status != http.StatusOK && status != http.StatusCreated && status != http.StatusAccepted:
@@ -171,17 +184,17 @@ func (s *Store) send(ctx context.Context, b *batch, answers []upload.Answer) {
 	case failed != nil && failed.Outcome == parse.Refused && len(b.items) > 1:
 		// One document is at fault, or the batch is too large.
 		first, second := b.halves()
-		s.send(ctx, first, answers)
-		s.send(ctx, second, answers)
+		s.send(ctx, first, answers, broken)
+		s.send(ctx, second, answers, broken)
 		return
 	}
-	a := upload.Answer{Outcome: parse.Stored}
-	if failed != nil {
-		a = *failed
+	if failed == nil {
+		failed = &upload.Answer{Outcome: parse.Stored}
+	} else if failed.Outcome == parse.Owed {
+		// What one posting met the next would meet, each after its time: the rest is for another try.
+		broken.Store(failed)
 	}
-	for _, i := range b.items {
-		answers[i] = a
-	}
+	b.answer(*failed, answers)
 }
 
 // words are what messages say.
