@@ -65,23 +65,27 @@ func TestJobs(t *testing.T) {
 		request           launch.Request
 		way               launch.Way
 		err               string
+		soak              bool // with TRTPERF_SOAK=1 alone
 	}{
-		{"single-agg", "", "aggr_upload-toy_fp4_blackwell-tp4_1k1k", launch.Request{}, launch.Native, ""},
-		{"multi-agg", "", "aggr_upload-toy_nvfp4_2_nodes-dep8_mtp1", launch.Request{}, launch.Native, ""},
-		{"native", "", "disagg_upload-e2e-" + newest, launch.Request{}, launch.Native, ""},
-		{"native gen_only", "", "disagg_upload-gen_only-toy-fp4_1k1k_ctx0_gen1_dep4_noctx", launch.Request{Slurm: launch.SlurmSettings{GPURequest: launch.GRES}}, launch.Native, ""},
+		{"single-agg", "", "aggr_upload-toy_fp4_blackwell-tp4_1k1k", launch.Request{}, launch.Native, "", true},
+		{"multi-agg", "", "aggr_upload-toy_nvfp4_2_nodes-dep8_mtp1", launch.Request{}, launch.Native, "", false},
+		{"native", "", "disagg_upload-e2e-" + newest, launch.Request{}, launch.Native, "", true},
+		{"native gen_only", "", "disagg_upload-gen_only-toy-fp4_1k1k_ctx0_gen1_dep4_noctx", launch.Request{Slurm: launch.SlurmSettings{GPURequest: launch.GRES}}, launch.Native, "", true},
 		{"native, container options", "", "disagg_upload-e2e-toy-fp4_1k1k_ctx2_gen2_tp2_mtp2",
-			launch.Request{Workspace: "a b'$HOME;c", Slurm: launch.SlurmSettings{Image: "reg/image:tag", MPI: "none"}}, launch.Native, ""},
-		{"native, a dead role", "", "disagg_upload-e2e-" + newest, launch.Request{Env: []string{"TREE_FAULTS=dies:CTX_0"}}, launch.Native, "CTX_0 ended with exit code 7 before"},
-		{"native, a failed test", "", "aggr_upload-toy_fp4_blackwell-tp4_1k1k", launch.Request{Env: []string{"TREE_FAULTS=assert:no good"}}, launch.Native, "a test failed: pytest ended with exit code 1"},
-		{"tree v1", "v1", eras[0].id, launch.Request{}, launch.Tree, ""},
-		{"tree v2", "v2", eras[2].id, launch.Request{Slurm: launch.SlurmSettings{MPI: "none"}}, launch.Tree, ""},
-		{"tree v3", "v3", eras[4].id, launch.Request{}, launch.Tree, ""},
-		{"tree v2, a failed test", "v2", eras[2].id, launch.Request{Env: []string{"TREE_FAULTS=assert:bad"}}, launch.Tree, "a test failed: pytest ended with exit code 1"},
-		{"tree v3, single-agg", "v3", "aggr_upload-toy_fp4_blackwell-tp4_1k1k", launch.Request{Submit: launch.SubmitTree}, launch.Tree, ""},
+			launch.Request{Workspace: "a b'$HOME;c", Slurm: launch.SlurmSettings{Image: "reg/image:tag", MPI: "none"}}, launch.Native, "", false},
+		{"native, a dead role", "", "disagg_upload-e2e-" + newest, launch.Request{Env: []string{"TREE_FAULTS=dies:CTX_0"}}, launch.Native, "CTX_0 ended with exit code 7 before", false},
+		{"native, a failed test", "", "aggr_upload-toy_fp4_blackwell-tp4_1k1k", launch.Request{Env: []string{"TREE_FAULTS=assert:no good"}}, launch.Native, "a test failed: pytest ended with exit code 1", false},
+		{"tree v1", "v1", eras[0].id, launch.Request{}, launch.Tree, "", true},
+		{"tree v2", "v2", eras[2].id, launch.Request{Slurm: launch.SlurmSettings{MPI: "none"}}, launch.Tree, "", true},
+		{"tree v3", "v3", eras[4].id, launch.Request{}, launch.Tree, "", true},
+		{"tree v2, a failed test", "v2", eras[2].id, launch.Request{Env: []string{"TREE_FAULTS=assert:bad"}}, launch.Tree, "a test failed: pytest ended with exit code 1", false},
+		{"tree v3, single-agg", "v3", "aggr_upload-toy_fp4_blackwell-tp4_1k1k", launch.Request{Submit: launch.SubmitTree}, launch.Tree, "", false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
+			if c.soak && os.Getenv("TRTPERF_SOAK") != "1" {
+				t.Skip("one of its kind runs; TRTPERF_SOAK=1 runs all")
+			}
 			var overlays []string
 			if c.overlay != "" {
 				overlays = []string{c.overlay}
