@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/trtperf/trtperf/launch/treetest"
 	"github.com/trtperf/trtperf/testdata/services"
 )
 
@@ -54,7 +55,8 @@ func blocks(t *testing.T, page string) []block {
 }
 
 // TestPages runs every command of the documentation, page by page, in a directory that holds what the page's "fixtures" line names:
-// <place below testdata>=<name in the directory>, several with blanks between them. Example hosts are replaced by real servers.
+// <place below testdata>=<name in the directory>, several with blanks between them. Example hosts are replaced by real servers. A page with
+// a line "needs: pytest" has one on its PATH.
 func TestPages(t *testing.T) {
 	pages, err := filepath.Glob("../../docs/*.md")
 	if err != nil || len(pages) == 0 {
@@ -87,6 +89,10 @@ func TestPages(t *testing.T) {
 					}
 				}
 			}
+			programs := dir
+			if strings.Contains(string(text), "\n<!-- needs: pytest -->\n") {
+				programs += string(os.PathListSeparator) + treetest.Python(t)
+			}
 			for _, b := range todo {
 				script := b.text
 				if strings.Contains(script, "opensearch.example") {
@@ -95,7 +101,7 @@ func TestPages(t *testing.T) {
 				}
 				command := exec.Command("bash", "-euo", "pipefail", "-c", script)
 				command.Dir = work
-				command.Env = append(os.Environ(), "PATH="+dir+string(os.PathListSeparator)+os.Getenv("PATH"), "HOME="+work)
+				command.Env = append(os.Environ(), "PATH="+programs+string(os.PathListSeparator)+os.Getenv("PATH"), "HOME="+work)
 				out, err := command.CombinedOutput()
 				if code := fmt.Sprint(command.ProcessState.ExitCode()); code != b.exit {
 					t.Errorf("%s:%d: exit code %s, want %s (%v)\n%s%s", path, b.line, code, b.exit, err, b.text, out)
