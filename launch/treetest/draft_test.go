@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/trtperf/trtperf/launch/treetest"
 	"github.com/trtperf/trtperf/parse"
@@ -109,12 +110,23 @@ func TestDrafts(t *testing.T) {
 			}
 			env := treetest.Environ(python, append([]string{"SLURM_CONF=" + cluster.Conf(), "TREE_DRAFT_MPI=none", "TREE_DRAFT_SLEEP=0", "TREE_DRAFT_SETTLE=0", "TREE_RUN_SLEEP=0",
 				"TREE_INSTALL_SLEEP=0.1"}, c.env...)...)
-			sbatch := exec.CommandContext(t.Context(), "sbatch", "--wait", "--parsable", "--time=2", got.path)
-			sbatch.Env, sbatch.Dir = env, out
-			answer, err := sbatch.Output()
-			job := strings.TrimSpace(string(answer))
-			if job == "" {
-				t.Fatalf("sbatch: %v", err)
+			slurm := func(argv ...string) string {
+				t.Helper()
+				command := exec.CommandContext(t.Context(), argv[0], argv[1:]...)
+				command.Env, command.Dir = env, out
+				answer, err := command.Output()
+				if err != nil {
+					t.Fatalf("%q: %v", argv, err)
+				}
+				return strings.TrimSpace(string(answer))
+			}
+			job := slurm("sbatch", "--parsable", "--time=4", got.path)
+			state := ""
+			for running := true; running; {
+				// sbatch --wait would look every ten seconds only.
+				time.Sleep(200 * time.Millisecond)
+				state = slurm("sacct", "-nXP", "-o", "State,ExitCode", "-j", job)
+				running = state == "" || strings.HasPrefix(state, "PENDING") || strings.HasPrefix(state, "RUNNING")
 			}
 			log, _ := os.ReadFile(filepath.Join(out, "slurm_"+job+".log"))
 			t.Cleanup(func() {
@@ -122,10 +134,8 @@ func TestDrafts(t *testing.T) {
 					t.Logf("job %s:\n%s", job, log)
 				}
 			})
-			sacct := exec.Command("sacct", "-nXP", "-o", "State,ExitCode", "-j", job)
-			sacct.Env = env
-			if state, err := sacct.Output(); strings.TrimSpace(string(state)) != c.state {
-				t.Errorf("the job is %s (%v), want %s", state, err, c.state)
+			if state != c.state {
+				t.Errorf("the job is %s, want %s", state, c.state)
 			}
 			if !strings.Contains(string(log), c.log) {
 				t.Errorf("the job's log does not hold %q", c.log)

@@ -8,8 +8,8 @@ slurm_install_setup() {
     local lock="install_lock_job_${SLURM_JOB_ID:-local}_node_${SLURM_NODEID:-0}.lock"
     echo "Installing for $stageName: $pytestCommand"
     if [ "$SLURM_LOCALID" -eq 0 ]; then
-        # Nodes of a test share one machine, and so this directory.
-        local archive="$tarName.${SLURM_NODEID:-0}"
+        # Nodes and roles of a test share one machine, and so this directory.
+        local archive="$tarName.$$"
         case $llmTarfile in
             http*) retry_command curl --fail --silent --show-error --output "$archive" "$llmTarfile" ;;
             *) retry_command cp "$llmTarfile" "$archive" ;;
