@@ -169,6 +169,22 @@ func (t *TestID) stem() error {
 	return nil
 }
 
+// Selecting reads the id of a prefix of the user's own by the grammar of aggregated tests: a configuration without a dash, then server
+// names. Which grammar such an id follows only its configuration tells. It reports false where the id tells its kind, or selects no server.
+func (t TestID) Selecting() (TestID, bool) {
+	first, names, dashed := strings.Cut(t.Config, "-")
+	if t.Suite != PerfSanity || t.Aggregated() || t.Mode() != "" || t.SubMode != "" || !dashed || first == "" {
+		return t, false
+	}
+	t.Config, t.Servers = first, nil
+	for name := range strings.SplitSeq(names, ",") {
+		if name = strings.TrimSpace(name); name != "" {
+			t.Servers = append(t.Servers, name)
+		}
+	}
+	return t, len(t.Servers) > 0
+}
+
 // String returns the text that was parsed.
 func (t TestID) String() string { return t.text }
 

@@ -2,6 +2,7 @@ package parse
 
 import (
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -92,4 +93,33 @@ func FuzzParseTestID(f *testing.F) {
 			t.Errorf("%q does not survive as text", s)
 		}
 	})
+}
+
+func TestSelecting(t *testing.T) {
+	for text, want := range map[string]string{
+		"test_x[custom_test-k-a]":          "k a",
+		"test_x[custom_test-k-a-b, c]":     "k a-b c",
+		"test_x[custom_test-k]":            "",
+		"test_x[custom_test-k-]":           "",
+		"test_x[custom_test-e2e-k-a]":      "",
+		"test_x[custom_test-ctx_only-k-a]": "",
+		"test_x[disagg_custom-k-a]":        "",
+		"aggr_upload-k-a":                  "",
+		"k-a":                              "",
+	} {
+		id, err := ParseTestID(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := ""
+		if selecting, ok := id.Selecting(); ok {
+			got = strings.Join(append([]string{selecting.Config}, selecting.Servers...), " ")
+			if !selecting.SameTest(id) || selecting.String() != text {
+				t.Errorf("%s became %s", text, selecting)
+			}
+		}
+		if got != want {
+			t.Errorf("%s: %q, want %q", text, got, want)
+		}
+	}
 }

@@ -41,6 +41,7 @@ func TestEnhanced(t *testing.T) {
 		{"perf/test_perf_enhanced.py::test_e2e[disagg_custom-toy-fp4_1k1k_ctx1_gen1_dep8_bs768_v2]", disaggRoles, []string{
 			"toy-fp4_1k1k_ctx1_gen1_dep8_bs768_v2 8 fp4"}, parse.Disagg},
 		{"perf/test_perf_enhanced.py::test_e2e[custom_test-toy_fp4_blackwell]", "", []string{"tp4_1k1k 4 ", "tp4_1k1k 8 ", "tp2_mtp3 2 "}, parse.SingleAgg},
+		{"perf/test_perf_enhanced.py::test_e2e[custom_test-toy_nvfp4_2_nodes-tep8-sa]", "", []string{"tep8-sa 4 "}, parse.MultiAgg},
 	} {
 		_, id, _ := strings.Cut(strings.TrimSuffix(c.node, "]"), "[")
 		t.Run(id, func(t *testing.T) {
@@ -56,7 +57,7 @@ func TestEnhanced(t *testing.T) {
 				}
 			}
 			var results []*parse.Result
-			for x := range run.Read(t.Context(), []string{r.out}, run.Options{Table: table, ConfigDir: r.tree, Mode: c.mode}) {
+			for x := range run.Read(t.Context(), []string{r.out}, run.Options{Table: table, ConfigDir: r.tree}) {
 				results = append(results, x.Results...)
 				if len(x.FailedTests) > 0 {
 					t.Errorf("failed tests: %+v", x.FailedTests)
@@ -87,6 +88,9 @@ func TestEnhanced(t *testing.T) {
 					continue
 				}
 				x := results[i]
+				if c.roles == "" && x.Server.Name != at(row, "network") {
+					t.Errorf("server %q, network %q", x.Server.Name, at(row, "network"))
+				}
 				if !x.Valid() || x.Mode != c.mode || fmt.Sprint(*x.Client.Concurrency) != at(row, "batchsize") || at(row, "framework") != "TensorRT-LLM" || x.TestID.ID != id {
 					t.Errorf("row %q, result %+v", row, x)
 				}

@@ -141,7 +141,12 @@ func (r *reader) plan(t *test) {
 		up := filepath.Dir(t.dir)
 		dirs = []string{t.dir, filepath.Join(t.dir, "configs"), up, filepath.Join(up, "configs")}
 	}
-	path, text, err := r.findConfig(dirs, t.id)
+	id := t.id
+	path, text, err := r.findConfig(dirs, id)
+	if selecting, ok := id.Selecting(); ok && path == "" {
+		id = selecting
+		path, text, err = r.findConfig(dirs, id)
+	}
 	if path == "" {
 		r.note(parse.Info, NoConfig, t.place, 0, fmt.Sprintf("no %s.yaml beside the run: the number of clients, names, concurrency and lengths"+
 			" are known only as far as the logs print them; --config-dir says where it lies", t.id.Config))
@@ -166,7 +171,10 @@ func (r *reader) plan(t *test) {
 		r.configs[absolute(path)] = true
 		r.count()
 	}
-	p, err := c.Plan(t.id, t.era)
+	p, err := c.Plan(id, t.era)
+	if err == nil && c.Disagg && len(id.Servers) > 0 {
+		err = fmt.Errorf("configuration %s is disaggregated and has no servers to select, which test %s does", c.Name, id)
+	}
 	if err != nil {
 		r.note(parse.Warning, BadConfig, shown, 0, pathless(shown, err))
 		return
