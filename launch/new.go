@@ -15,6 +15,7 @@ import (
 	"github.com/trtperf/trtperf/launch/script"
 	"github.com/trtperf/trtperf/launch/tree"
 	"github.com/trtperf/trtperf/parse"
+	"github.com/trtperf/trtperf/parse/build"
 )
 
 // Names of files in a workspace. Those of TensorRT-LLM's scripts are theirs.
@@ -59,6 +60,9 @@ func New(spec Spec) (*Plan, error) {
 	p.file(list, 0o644, p.Test.NodeID+"\n")
 	if c := spec.Config; c != nil && c.Text != "" {
 		p.file(c.Stem+".yaml", 0o644, c.Text)
+	}
+	if spec.Build != "" {
+		p.file(build.FileName, 0o644, spec.Build)
 	}
 	if err := p.nodeInfo(); err != nil {
 		return nil, err

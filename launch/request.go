@@ -15,6 +15,7 @@ import (
 
 	"github.com/trtperf/trtperf/launch/tree"
 	"github.com/trtperf/trtperf/parse"
+	"github.com/trtperf/trtperf/parse/build"
 )
 
 // Defaults of TensorRT-LLM's scripts.
@@ -87,6 +88,13 @@ func (r Request) Resolve(ctx context.Context) (Spec, error) {
 	}
 	if spec.Workspace, err = filepath.Abs(r.Workspace); err != nil {
 		return spec, err
+	}
+	if job := build.FromEnvironment(r.Getenv); job != (parse.Job{}) {
+		text, err := encode(job)
+		if err != nil {
+			return spec, err
+		}
+		spec.Build = string(text)
 	}
 	if info, err := os.Stat(spec.Tree); err != nil || !info.IsDir() {
 		return spec, fmt.Errorf("--tree %s is no directory: give the TensorRT-LLM checkout", spec.Tree)

@@ -53,6 +53,8 @@ type Spec struct {
 	TestTimeout Duration      `json:"test_timeout,omitempty"`
 	Slurm       SlurmSettings `json:"slurm"`
 	Waits       Waits         `json:"waits"`
+	// Build is the CI build that starts the run, as JSON for trtperf-job.json; empty outside of one.
+	Build string `json:"build,omitempty"`
 	// Remarks are what was noticed while the facts were gathered.
 	Remarks []string `json:"remarks,omitempty"`
 }

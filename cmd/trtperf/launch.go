@@ -248,7 +248,12 @@ func (l *launching) carryOut(ctx context.Context, plan *launch.Plan) error {
 	}
 	l.report.say("run       %s", plan.Workspace)
 	if l.process && ctx.Err() == nil {
-		return joined(slices.DeleteFunc([]error{err, l.processRun(ctx, plan)}, func(err error) bool { return err == nil }))
+		var conditions []int
+		if e, ok := errors.AsType[*codeError](err); ok {
+			conditions = append(conditions, e.code)
+		}
+		processed := processPaths(ctx, l.settings, l.std, []string{plan.Workspace}, conditions...)
+		return joined(slices.DeleteFunc([]error{err, processed}, func(err error) bool { return err == nil }))
 	}
 	return err
 }
@@ -262,11 +267,6 @@ func (l *launching) execute(ctx context.Context, plan *launch.Plan) (launch.Outc
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGHUP)
 	defer stop()
 	return local.Run(ctx, plan, local.Options{Output: l.std.err, Notify: l.event, Environ: os.Environ()})
-}
-
-// processRun reads the results of a run as process does.
-func (l *launching) processRun(ctx context.Context, plan *launch.Plan) error {
-	return processPaths(ctx, l.settings, l.std, []string{plan.Workspace})
 }
 
 // show prints a plan for people.

@@ -99,6 +99,10 @@ func TestPages(t *testing.T) {
 					script = strings.ReplaceAll(script, "opensearch+https://opensearch.example:9200/perf",
 						strings.Replace(services.OpenSearch(t), "http://", "opensearch+http://", 1)+"/page-"+fmt.Sprintf("%x", os.Getpid()))
 				}
+				programs := dir
+				if strings.Contains(script, "trtperf launch") {
+					programs += string(os.PathListSeparator) + treetest.Python(t)
+				}
 				command := exec.Command("bash", "-euo", "pipefail", "-c", script)
 				command.Dir = work
 				command.Env = append(os.Environ(), "PATH="+programs+string(os.PathListSeparator)+os.Getenv("PATH"), "HOME="+work)

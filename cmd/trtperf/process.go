@@ -34,8 +34,8 @@ func processCommand(s *settings, std stdio) *cobra.Command {
 	return c
 }
 
-// processPaths reads the inputs, writes the CSVs, commits and delivers.
-func processPaths(ctx context.Context, s *settings, std stdio, paths []string) error {
+// processPaths reads the inputs, writes the CSVs, commits and delivers. The conditions are exit codes that hold already.
+func processPaths(ctx context.Context, s *settings, std stdio, paths []string, conditions ...int) error {
 	p, err := newPipeline(s, std)
 	if err != nil {
 		return err
@@ -49,6 +49,9 @@ func processPaths(ctx context.Context, s *settings, std stdio, paths []string) e
 		return err
 	}
 	p.keep = true
+	for _, code := range conditions {
+		p.condition(code)
+	}
 	return p.withStore(ctx, func(ctx context.Context, db *sqlite.DB) error {
 		if err := p.read(ctx, paths); err != nil {
 			return err
