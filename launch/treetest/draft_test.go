@@ -43,6 +43,8 @@ func TestDrafts(t *testing.T) {
 		name, era, id   string
 		nodes           int
 		perfMode, stage string
+		prefix          []string // replacements in the prefix: old, new, …
+		draft           string
 		env             []string
 		state           string // of the job, as sacct has it
 		clients         int
@@ -67,7 +69,22 @@ func TestDrafts(t *testing.T) {
 		{name: "v1, perfMode", era: "v1", id: "disagg_upload-toy-fp4_1k1k_ctx0_gen1_dep4_noctx_v1", nodes: 1, perfMode: "true", state: "CANCELLED by 0|0:0", clients: 1,
 			log: "perf_script_test_results.csv does not exist"},
 		{name: "v1, reinstalls", era: "v1", id: "disagg_upload-toy-fp4_1k1k_ctx0_gen1_dep4_noctx_v1", nodes: 1, stage: "disagg", state: "COMPLETED|0:0", clients: 1,
-			log: "Installing for perf_disagg"},
+			log: "for perf_disagg"},
+		{name: "v1, no placeholder", era: "v1", id: "disagg_upload-toy-fp4_1k1k_ctx0_gen1_dep4_noctx_v1", nodes: 1, prefix: []string{"--cov=__PLACEHOLDER_TRTLLM_WHL_PATH__/tensorrt_llm", ""},
+			state: "CANCELLED by 0|0:0", log: "does not hold __PLACEHOLDER_TRTLLM_WHL_PATH__"},
+		{name: "v1, no coverage file", era: "v1", id: "disagg_upload-toy-fp4_1k1k_ctx0_gen1_dep4_noctx_v1", nodes: 1, prefix: []string{"coverage.rc", "nothing.rc"},
+			state: "CANCELLED by 0|0:0", log: "nothing.rc: No such file"},
+		{name: "v1, no tarName", era: "v1", id: "disagg_upload-toy-fp4_1k1k_ctx0_gen1_dep4_noctx_v1", nodes: 1, prefix: []string{"export tarName=llm.tar.gz\n", ""},
+			state: "CANCELLED by 0|0:0", log: "Failed to install", missing: []string{"work/gen_server_0.log"}},
+		{name: "v3, a tree that is not there", era: "v3", id: "aggr_upload-toy_fp4_blackwell-tp2_mtp3", nodes: 1, prefix: []string{"@/resources", "@"},
+			state: "CANCELLED by 0|0:0", log: "TensorRT-LLM/src/tests/integration/defs: No such file"},
+		{name: "v3, launcher first, nothing runs", era: "v3", id: "disagg_upload-gen_only-toy-fp4_1k1k_ctx0_gen1_dep4_noctx", nodes: 1,
+			prefix: []string{"set -Eeuo pipefail\n", "", "LLM_ROOT=TREE TREE/tensorrt_llm/llmapi/trtllm-llmapi-launch", "TREE/tensorrt_llm/llmapi/trtllm-llmapi-launch"},
+			state:  "COMPLETED|0:0", log: "Total runtime"},
+		{name: "v3, no output directory", era: "v3", id: "disagg_upload-gen_only-toy-fp4_1k1k_ctx0_gen1_dep4_noctx", nodes: 1, prefix: []string{"--output-dir=@/out/", ""},
+			state: "FAILED|1:0", log: "mkdir: missing operand"},
+		{name: "v3, the disaggregated draft for an aggregated test", era: "v3", id: "aggr_upload-toy_fp4_blackwell-tp2_mtp3", nodes: 1,
+			draft: "perf/disaggregated/slurm_launch_draft.sh", state: "FAILED|127:0", log: "command not found"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -94,10 +111,11 @@ func TestDrafts(t *testing.T) {
 			if c.perfMode != "" {
 				perfMode = c.perfMode
 			}
-			prefix := strings.NewReplacer("NODES", fmt.Sprint(c.nodes), "TASKS", fmt.Sprint(4*c.nodes), "STAGE", stage, "PERFMODE", perfMode, "NODE", node,
-				"@", out, "TREE", tree).Replace(jobPrefix)
-			draft := ""
-			if strings.HasPrefix(c.id, "aggr") {
+			prefix := strings.NewReplacer(c.prefix...).Replace(jobPrefix)
+			prefix = strings.NewReplacer("NODES", fmt.Sprint(c.nodes), "TASKS", fmt.Sprint(4*c.nodes), "STAGE", stage, "PERFMODE", perfMode, "NODE", node,
+				"@", out, "TREE", tree).Replace(prefix)
+			draft := c.draft
+			if draft == "" && strings.HasPrefix(c.id, "aggr") {
 				draft = "perf/aggregated/slurm_launch_draft.sh"
 			}
 			args := []string{}
@@ -120,7 +138,7 @@ func TestDrafts(t *testing.T) {
 				}
 				return strings.TrimSpace(string(answer))
 			}
-			job := slurm("sbatch", "--parsable", "--time=4", got.path)
+			job := slurm("sbatch", "--parsable", "--time=2", got.path)
 			state := ""
 			for running := true; running; {
 				// sbatch --wait would look every ten seconds only.

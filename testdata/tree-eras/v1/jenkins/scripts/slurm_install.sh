@@ -6,7 +6,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/bash_utils.sh"
 slurm_install_setup() {
     cd $resourcePathNode
     local lock="install_lock_job_${SLURM_JOB_ID:-local}_node_${SLURM_NODEID:-0}.lock"
-    echo "Installing for $stageName: $pytestCommand"
+    echo "Installing $tarName of $llmTarfile for $stageName: $pytestCommand"
     if [ "$SLURM_LOCALID" -eq 0 ]; then
         # Nodes and roles of a test share one machine, and so this directory.
         local archive="$tarName.$$"
