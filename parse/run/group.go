@@ -154,8 +154,11 @@ func groupFiles(files []located) []*group {
 // files. They are no tests of their own.
 var copies = map[string]bool{"server_logs": true, "component_logs": true, "benchmark_logs": true}
 
-// workerDirs returns the directories that a launcher keeps its workers' logs in, around the directory of a test: they hold no
-// client's log, but a directory below them does. They are no tests of their own.
+// jobWorkspace is the directory that TensorRT-LLM's first launch scripts keep the workers' logs in, beside the tests' own.
+const jobWorkspace = "disagg_workspace"
+
+// workerDirs returns the directories that a launcher keeps its workers' logs in, around or beside the directory of a test: they hold no
+// client's log, but a directory below or beside them does. They are no tests of their own.
 func workerDirs(all []*located, owners map[string]*testDir) map[string]bool {
 	measured := map[string]bool{}
 	for _, f := range all {
@@ -168,6 +171,9 @@ func workerDirs(all []*located, owners map[string]*testDir) map[string]bool {
 		for up := range ancestors(filepath.Dir(dir)) {
 			if owners[up] != nil && !measured[up] {
 				around[up] = true
+			}
+			if beside := filepath.Join(up, jobWorkspace); owners[beside] != nil && !measured[beside] {
+				around[beside] = true
 			}
 		}
 	}

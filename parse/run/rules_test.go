@@ -145,6 +145,10 @@ func TestRules(t *testing.T) {
 		"worker logs around a test": {
 			files:   "-- gen_server_0.log --\nx\n-- disagg_server.log --\nBLOCK1\n-- disagg-e2e-k/trtllm-benchmark.0.0.log --\nBLOCK2\n",
 			results: []string{"0.0 / valid 3317.94"}},
+		"workers' logs in the launch scripts' own directory beside the test": {
+			files: "-- results.xml --\n" + xmlHead + "<testcase name=\"test_e2e[disagg-e2e-k]\"/>" + xmlTail +
+				"\n-- disagg_workspace/gen_server_0.log --\nx\n-- disagg_workspace/disagg_server.log --\nBLOCK1\n-- disagg-e2e-k/trtllm-benchmark.0.0.log --\nBLOCK2\n",
+			results: []string{"0.0 / valid 3317.94"}},
 		"two tests in one job": {
 			files: "-- results.xml --\n" + xmlHead + "<testcase name=\"test_e2e[aggr-k]\"/><testcase name=\"test_e2e[aggr-l]\"><failure message=\"x\"/></testcase>" + xmlTail +
 				"\n-- aggr-k/trtllm-benchmark.0.0.log --\nBLOCK1\n-- aggr-l/trtllm-benchmark.0.0.log --\nBLOCK2\n",
