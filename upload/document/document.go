@@ -12,7 +12,6 @@ package document
 import (
 	"encoding/json"
 	"fmt"
-	"maps"
 	"math"
 	"regexp"
 	"slices"
@@ -245,12 +244,12 @@ func branch(r *parse.Result) string {
 type Encoder struct {
 	table *parse.Table
 	now   func() time.Time
-	rows  []metric // of the table, in its order
-	known map[string]metric
+	rows  []*metric // of the table, in its order
+	known map[string]*metric
 	taken map[string]bool // names of fields that are no metric's
 
 	mutex sync.Mutex
-	met   map[string]metric // metrics that are no rows of the table
+	met   map[string]*metric // metrics that are no rows of the table
 }
 
 // metric is where a metric goes.
@@ -258,12 +257,13 @@ type metric struct {
 	name, field string
 	key         string // the field's name as JSON with its colon
 	whole       bool
+	order       int    // its place in the table, or behind it
 	fault       string // why it cannot go anywhere
 }
 
 // NewEncoder returns an Encoder for Results of a metric table. Now is the clock; nil is the system's.
 func NewEncoder(table *parse.Table, now func() time.Time) *Encoder {
-	e := &Encoder{table: table, now: now, known: map[string]metric{}, taken: map[string]bool{}, met: map[string]metric{}}
+	e := &Encoder{table: table, now: now, known: map[string]*metric{}, taken: map[string]bool{}, met: map[string]*metric{}}
 	if now == nil {
 		e.now = time.Now
 	}
@@ -290,8 +290,8 @@ func NewEncoder(table *parse.Table, now func() time.Time) *Encoder {
 
 var fieldName = regexp.MustCompile(`^[dl]_[a-z0-9_]+$`)
 
-func (e *Encoder) metric(name, field string) metric {
-	m := metric{name: name, field: field, key: `"` + field + `":`, whole: strings.HasPrefix(field, "l_")}
+func (e *Encoder) metric(name, field string) *metric {
+	m := &metric{name: name, field: field, key: `"` + field + `":`, whole: strings.HasPrefix(field, "l_"), order: len(e.rows)}
 	switch {
 	case !fieldName.MatchString(field):
 		m.fault = fmt.Sprintf("field %q of metric %q: want d_ or l_ and lower-case letters, digits and underscores", field, name)
@@ -303,7 +303,7 @@ func (e *Encoder) metric(name, field string) metric {
 
 // other is where a metric goes that is no row of the table: one of those whose rows are made as they are met, or one of the user's own
 // whose table this command has not got.
-func (e *Encoder) other(name string) metric {
+func (e *Encoder) other(name string) *metric {
 	e.mutex.Lock()
 	defer e.mutex.Unlock()
 	m, ok := e.met[name]
@@ -360,30 +360,34 @@ func (e *Encoder) AppendWhole(b []byte, r *parse.Result) ([]byte, error) {
 // appendShared appends what a reading knows, each field but the first with a comma in front.
 func (e *Encoder) appendShared(b []byte, r *parse.Result) ([]byte, error) {
 	b = appendFields(b, fields, r)
-	found := 0
+	// In the order of the table, and behind it by name, so that the same Result makes the same document each time.
+	found := make([]measured, 0, 64)
+	for name, v := range r.Metrics {
+		m, ok := e.known[name]
+		if !ok {
+			m = e.other(name)
+		}
+		found = append(found, measured{m, v.Value})
+	}
+	slices.SortFunc(found, func(a, b measured) int {
+		if a.order != b.order {
+			return a.order - b.order
+		}
+		return strings.Compare(a.name, b.name)
+	})
 	var err error
-	for i := range e.rows {
-		m := &e.rows[i]
-		if v, ok := r.Metrics[m.name]; ok {
-			found++
-			if b, err = m.append(b, v.Value); err != nil {
-				return nil, err
-			}
-		}
-	}
-	if found == len(r.Metrics) {
-		return b, nil
-	}
-	for _, name := range slices.Sorted(maps.Keys(r.Metrics)) {
-		if _, ok := e.known[name]; ok {
-			continue
-		}
-		m := e.other(name)
-		if b, err = m.append(b, r.Metrics[name].Value); err != nil {
+	for _, m := range found {
+		if b, err = m.append(b, m.value); err != nil {
 			return nil, err
 		}
 	}
 	return b, nil
+}
+
+// measured is a metric of one Result.
+type measured struct {
+	*metric
+	value float64
 }
 
 func (m *metric) append(b []byte, v float64) ([]byte, error) {

@@ -55,14 +55,15 @@ func (db *DB) Owed(ctx context.Context, target, behind string, n int) ([]upload.
 		return nil, fmt.Errorf("outbox of %s: %w", db.path, err)
 	}
 	defer rows.Close()
-	var items []upload.Item
+	items := make([]upload.Item, 0, n)
+	var decoder decoder
 	for rows.Next() {
-		var document []byte
+		var document sql.RawBytes
 		var item upload.Item
 		if err := rows.Scan(&document, &item.State, &item.Delivered); err != nil {
 			return nil, fmt.Errorf("outbox of %s: %w", db.path, err)
 		}
-		item.Result, err = decode(document)
+		item.Result, err = decoder.decode(document)
 		if err != nil {
 			return nil, fmt.Errorf("outbox of %s: %w", db.path, err)
 		}
@@ -83,19 +84,24 @@ func (db *DB) OwedCount(ctx context.Context, target string) (int, error) {
 // Settle notes a store's answers.
 func (db *DB) Settle(ctx context.Context, target string, items []upload.Item, answers []upload.Answer) error {
 	return db.outbox(ctx, func(tx *sql.Tx) error {
+		// Where the Result has changed since it was sent, the newer state stays owed.
+		settle, err := tx.PrepareContext(ctx, `
+			UPDATE outbox SET attempts = attempts + 1, reason = ?1, updated = ?2,
+				sent = CASE WHEN ?3 <> '' THEN ?3 ELSE sent END,
+				state = CASE WHEN ?3 <> '' AND ?3 <> (SELECT content FROM results WHERE id = result) THEN 'owed' ELSE ?4 END
+			WHERE target = ?5 AND result = ?6`)
+		if err != nil {
+			return err
+		}
+		defer settle.Close()
+		now := timestamp()
 		for i, a := range answers {
 			state, sent := string(a.Outcome), ""
 			switch a.Outcome {
 			case parse.Stored, parse.Present:
 				state, sent = string(parse.Stored), items[i].State
 			}
-			// Where the Result has changed since it was sent, the newer state stays owed.
-			if _, err := tx.ExecContext(ctx, `
-				UPDATE outbox SET attempts = attempts + 1, reason = ?1, updated = ?2,
-					sent = CASE WHEN ?3 <> '' THEN ?3 ELSE sent END,
-					state = CASE WHEN ?3 <> '' AND ?3 <> (SELECT content FROM results WHERE id = result) THEN 'owed' ELSE ?4 END
-				WHERE target = ?5 AND result = ?6`,
-				a.Reason, timestamp(), sent, state, target, items[i].Result.ID); err != nil {
+			if _, err := settle.ExecContext(ctx, a.Reason, now, sent, state, target, items[i].Result.ID); err != nil {
 				return err
 			}
 		}

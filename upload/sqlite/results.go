@@ -144,15 +144,7 @@ func load(ctx context.Context, tx *sql.Tx, id string) (*parse.Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	return decode(document)
-}
-
-func decode(document []byte) (*parse.Result, error) {
-	r := &parse.Result{}
-	if err := json.Unmarshal(document, r); err != nil {
-		return nil, fmt.Errorf("the stored document is damaged: %w", err)
-	}
-	return r, nil
+	return new(decoder).decode(document)
 }
 
 // content is a hash over what targets are told of a Result: all but the further places where it was found.
@@ -227,12 +219,13 @@ func (db *DB) Results(ctx context.Context, f Filter, yield func(*parse.Result) e
 		return fmt.Errorf("local store %s: %w", db.path, err)
 	}
 	defer rows.Close()
+	var decoder decoder
 	for rows.Next() {
 		var document []byte
 		if err := rows.Scan(&document); err != nil {
 			return fmt.Errorf("local store %s: %w", db.path, err)
 		}
-		r, err := decode(document)
+		r, err := decoder.decode(document)
 		if err != nil {
 			return fmt.Errorf("local store %s: %w", db.path, err)
 		}

@@ -1,0 +1,256 @@
+package sqlite
+
+import (
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/trtperf/trtperf/parse"
+)
+
+// decoder reads documents as encoding/json wrote them: no blanks, and an object's keys in the order of the struct's fields. That takes a tenth of
+// encoding/json's time, which is what delivery would spend most on. Whatever it does not expect it leaves to encoding/json.
+type decoder struct {
+	text string
+	at   int
+	// ids are the test ids met so far: many Results have the same, and reading one is not cheap.
+	ids map[string]parse.TestID
+}
+
+// decode reads one document.
+func (d *decoder) decode(document []byte) (*parse.Result, error) {
+	// Texts of the Result are parts of this one.
+	d.text, d.at = string(document), 0
+	r := &parse.Result{}
+	if d.object(reflect.ValueOf(r).Elem(), resultPlan) && d.at == len(d.text) {
+		return r, nil
+	}
+	r = &parse.Result{}
+	if err := json.Unmarshal(document, r); err != nil {
+		return nil, fmt.Errorf("the stored document is damaged: %w", err)
+	}
+	return r, nil
+}
+
+// plan is what a struct's fields are called and how their values are read.
+type plan []planned
+
+type planned struct {
+	key   string // with quotes and colon
+	index int
+	read  func(d *decoder, v reflect.Value) bool
+}
+
+var resultPlan = planOf(reflect.TypeFor[parse.Result]())
+
+// planOf makes the plan of a struct from its tags. A field of a type that it does not know gets none, so that encoding/json reads the documents that have it.
+func planOf(t reflect.Type) plan {
+	var p plan
+	for i := range t.NumField() {
+		name, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
+		if read := readerOf(t.Field(i).Type); name != "" && name != "-" && read != nil {
+			p = append(p, planned{`"` + name + `":`, i, read})
+		}
+	}
+	return p
+}
+
+func readerOf(t reflect.Type) func(d *decoder, v reflect.Value) bool {
+	switch t {
+	case reflect.TypeFor[parse.TestID]():
+		return func(d *decoder, v reflect.Value) bool { return d.testID(v.Addr().Interface().(*parse.TestID)) }
+	case reflect.TypeFor[time.Time]():
+		return func(d *decoder, v reflect.Value) bool {
+			text, ok := d.string()
+			return ok && v.Addr().Interface().(*time.Time).UnmarshalText([]byte(text)) == nil
+		}
+	case reflect.TypeFor[map[string]parse.Value]():
+		value := planOf(reflect.TypeFor[parse.Value]())
+		return func(d *decoder, v reflect.Value) bool {
+			metrics := make(map[string]parse.Value, 32)
+			var one parse.Value
+			into := reflect.ValueOf(&one).Elem()
+			v.Set(reflect.ValueOf(metrics))
+			return d.members(func(name string) bool {
+				one = parse.Value{}
+				ok := d.object(into, value)
+				metrics[name] = one
+				return ok
+			})
+		}
+	}
+	switch t.Kind() {
+	case reflect.String:
+		return func(d *decoder, v reflect.Value) bool {
+			text, ok := d.string()
+			v.SetString(text)
+			return ok
+		}
+	case reflect.Int, reflect.Int64:
+		return func(d *decoder, v reflect.Value) bool {
+			n, err := strconv.ParseInt(d.word(), 10, 64)
+			v.SetInt(n)
+			return err == nil
+		}
+	case reflect.Float64:
+		return func(d *decoder, v reflect.Value) bool {
+			word := d.word()
+			f, err := strconv.ParseFloat(word, 64)
+			v.SetFloat(f)
+			return err == nil && (word[0] == '-' || word[0] >= '0' && word[0] <= '9')
+		}
+	case reflect.Bool:
+		return func(d *decoder, v reflect.Value) bool {
+			word := d.word()
+			v.SetBool(word == "true")
+			return word == "true" || word == "false"
+		}
+	case reflect.Pointer:
+		read := readerOf(t.Elem())
+		if read == nil {
+			return nil
+		}
+		return func(d *decoder, v reflect.Value) bool {
+			v.Set(reflect.New(t.Elem()))
+			return read(d, v.Elem())
+		}
+	case reflect.Struct:
+		p := planOf(t)
+		return func(d *decoder, v reflect.Value) bool { return d.object(v, p) }
+	case reflect.Slice:
+		read := readerOf(t.Elem())
+		if read == nil {
+			return nil
+		}
+		return func(d *decoder, v reflect.Value) bool {
+			if !d.skip('[') || d.skip(']') { // encoding/json leaves empty ones out
+				return false
+			}
+			v.Grow(8)
+			for n := 0; ; n++ {
+				if n == v.Cap() {
+					v.Grow(1)
+				}
+				v.SetLen(n + 1)
+				if !read(d, v.Index(n)) {
+					return false
+				}
+				if !d.skip(',') {
+					return d.skip(']')
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// skip skips one byte.
+func (d *decoder) skip(c byte) bool {
+	if d.at < len(d.text) && d.text[d.at] == c {
+		d.at++
+		return true
+	}
+	return false
+}
+
+// object reads an object's members into a struct.
+func (d *decoder) object(v reflect.Value, p plan) bool {
+	if !d.skip('{') {
+		return false
+	}
+	if d.skip('}') {
+		return true
+	}
+	for i := 0; ; i++ {
+		for ; i < len(p) && !strings.HasPrefix(d.text[d.at:], p[i].key); i++ {
+		}
+		if i == len(p) {
+			return false
+		}
+		d.at += len(p[i].key)
+		if !p[i].read(d, v.Field(p[i].index)) {
+			return false
+		}
+		if !d.skip(',') {
+			return d.skip('}')
+		}
+	}
+}
+
+// members calls read for each member of an object, in front of its value.
+func (d *decoder) members(read func(name string) bool) bool {
+	if !d.skip('{') || d.skip('}') {
+		return false
+	}
+	for {
+		name, ok := d.string()
+		if !ok || !d.skip(':') || !read(name) {
+			return false
+		}
+		if !d.skip(',') {
+			return d.skip('}')
+		}
+	}
+}
+
+// string reads a text.
+func (d *decoder) string() (string, bool) {
+	if !d.skip('"') {
+		return "", false
+	}
+	n := strings.IndexByte(d.text[d.at:], '"')
+	if n < 0 {
+		return "", false
+	}
+	text := d.text[d.at : d.at+n]
+	if strings.IndexByte(text, '\\') < 0 {
+		d.at += n + 1
+		return text, true
+	}
+	for end := d.at; ; end++ {
+		switch {
+		case end >= len(d.text):
+			return "", false
+		case d.text[end] == '\\':
+			end++
+		case d.text[end] == '"':
+			var unquoted string
+			err := json.Unmarshal([]byte(d.text[d.at-1:end+1]), &unquoted)
+			d.at = end + 1
+			return unquoted, err == nil
+		}
+	}
+}
+
+// word reads a number or a name.
+func (d *decoder) word() string {
+	start := d.at
+	for d.at < len(d.text) && d.text[d.at] != ',' && d.text[d.at] != '}' && d.text[d.at] != ']' {
+		d.at++
+	}
+	return d.text[start:d.at]
+}
+
+func (d *decoder) testID(id *parse.TestID) bool {
+	text, ok := d.string()
+	if !ok {
+		return false
+	}
+	known, ok := d.ids[text]
+	if !ok {
+		if known.UnmarshalText([]byte(text)) != nil {
+			return false
+		}
+		if d.ids == nil {
+			d.ids = map[string]parse.TestID{}
+		}
+		if len(d.ids) < 1000 {
+			d.ids[text] = known
+		}
+	}
+	*id = known
+	return true
+}

@@ -1,0 +1,108 @@
+package sqlite
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"reflect"
+	"testing"
+	"time"
+
+	"github.com/trtperf/trtperf/parse"
+)
+
+// fill sets every field of a value to something that is not zero.
+func fill(v reflect.Value, n *int) {
+	*n++
+	if t, ok := v.Addr().Interface().(*time.Time); ok {
+		*t = time.Date(2026, 11, 23, 12, 0, 0, *n*1000, time.UTC)
+		return
+	}
+	if id, ok := v.Addr().Interface().(*parse.TestID); ok {
+		*id, _ = parse.ParseTestID(fmt.Sprintf("perf/test_perf_sanity.py::test_e2e[aggr_upload-k-s%d]", *n))
+		return
+	}
+	switch v.Kind() {
+	case reflect.String:
+		v.SetString(fmt.Sprintf("text %d \"\\ <é>\n", *n))
+	case reflect.Int, reflect.Int64:
+		v.SetInt(int64(-*n))
+	case reflect.Float64:
+		v.SetFloat(float64(*n) / 7)
+	case reflect.Bool:
+		v.SetBool(true)
+	case reflect.Pointer:
+		v.Set(reflect.New(v.Type().Elem()))
+		fill(v.Elem(), n)
+	case reflect.Struct:
+		for i := range v.NumField() {
+			fill(v.Field(i), n)
+		}
+	case reflect.Slice:
+		v.Set(reflect.MakeSlice(v.Type(), 11, 11))
+		for i := range v.Len() {
+			fill(v.Index(i), n)
+		}
+	case reflect.Map:
+		v.Set(reflect.MakeMap(v.Type()))
+		for i := range 40 {
+			value := reflect.New(v.Type().Elem()).Elem()
+			fill(value, n)
+			v.SetMapIndex(reflect.ValueOf(fmt.Sprintf("metric_%d", i)), value)
+		}
+	default:
+		panic(v.Type())
+	}
+}
+
+// Every field comes back without encoding/json's help, and so does each alone.
+func TestDecode(t *testing.T) {
+	n := 0
+	var full parse.Result
+	fill(reflect.ValueOf(&full).Elem(), &n)
+	results := []*parse.Result{{}, &full, {ID: "x", Metrics: map[string]parse.Value{"a": {Value: math.MaxFloat64, Text: "1"}}}}
+	for i := range reflect.TypeFor[parse.Result]().NumField() {
+		var one parse.Result
+		fill(reflect.ValueOf(&one).Elem().Field(i), &n)
+		results = append(results, &one)
+	}
+	var d decoder
+	for _, want := range results {
+		text, err := json.Marshal(want)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fast := decoder{text: string(text)}
+		var got parse.Result
+		if !fast.object(reflect.ValueOf(&got).Elem(), resultPlan) || fast.at != len(text) {
+			t.Errorf("left to encoding/json from %.40q on: %s", text[fast.at:], text)
+		}
+		again, err := d.decode(text)
+		if err != nil || !reflect.DeepEqual(&got, want) || !reflect.DeepEqual(again, want) {
+			t.Errorf("got %+v, want %+v, error %v", got, want, err)
+		}
+	}
+}
+
+// What the fast way takes is what encoding/json makes of it, whatever the text is.
+func FuzzDecode(f *testing.F) {
+	n := 0
+	var full parse.Result
+	fill(reflect.ValueOf(&full).Elem(), &n)
+	text, _ := json.Marshal(&full)
+	for _, seed := range []string{string(text), `{"id":"a","status":"valid","source":{"file":"f"}}`, `{"id":"a","id":"b"}`, `{"status":"valid","id":"b"}`, `{"id":null}`,
+		`{"id":"a","metrics":{"m":{"value":1e5,"text":"\u00e9"}}}`, `{"id":"a","client":{"index":01}}`, `{"id":"a" ,"test_seconds":nan}`, `{"id":"a","rows":[]}`, `{"id":"a`} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		fast := decoder{text: text}
+		var got, want parse.Result
+		if !fast.object(reflect.ValueOf(&got).Elem(), resultPlan) || fast.at != len(text) {
+			return
+		}
+		// It need not refuse all that encoding/json does: encoding/json wrote what it reads.
+		if err := json.Unmarshal([]byte(text), &want); err == nil && !reflect.DeepEqual(got, want) {
+			t.Errorf("%q: got %+v, want %+v", text, got, want)
+		}
+	})
+}
