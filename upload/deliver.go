@@ -3,6 +3,8 @@ package upload
 import (
 	"context"
 	"fmt"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -18,7 +20,7 @@ type Order struct {
 	Withhold string
 }
 
-// Outbox keeps what is owed to targets.
+// Outbox keeps what is owed to targets. Several goroutines may use it.
 type Outbox interface {
 	// Owed returns at most n Items that a target is owed, in the order of their identities, behind a given one.
 	Owed(ctx context.Context, target, behind string, n int) ([]Item, error)
@@ -38,35 +40,90 @@ type Policy struct {
 
 // DefaultPolicy is that of the command line.
 func DefaultPolicy() Policy {
-	return Policy{Deadline: 30 * time.Second, FirstPause: 250 * time.Millisecond, LongestPause: 5 * time.Second, Batch: 2000}
+	return Policy{Deadline: 30 * time.Second, FirstPause: 250 * time.Millisecond, LongestPause: 5 * time.Second, Batch: 1000}
+}
+
+// Concurrent is a Store that takes several batches at once.
+type Concurrent interface {
+	// Batches is how many are worth while.
+	Batches() int
 }
 
 // Deliver sends a store all that a target is owed, tells of each Result what became of it, and counts. What the store does not take
 // by the deadline stays owed. The error is one of ctx or of the outbox.
 func Deliver(ctx context.Context, box Outbox, target string, store Store, policy Policy, tell func(parse.Delivery)) (parse.Tally, error) {
-	var tally parse.Tally
-	count := func(d parse.Delivery) {
-		tally.Add(d.Outcome)
-		tell(d)
+	d := delivery{box: box, target: target, store: store, policy: policy, tell: tell}
+	batches := 1
+	if c, ok := store.(Concurrent); ok {
+		batches = c.Batches()
 	}
-	behind, gaveUp := "", false
-	for {
-		items, err := box.Owed(ctx, target, behind, policy.Batch)
-		if err != nil || len(items) == 0 {
-			return tally, err
-		}
-		behind = items[len(items)-1].Result.ID
-		if gaveUp {
-			// A store that took nothing of a batch will take nothing of the others now: they stay owed, without another wait.
-			for _, item := range items {
-				count(parse.Delivery{Target: target, ID: item.Result.ID, Outcome: parse.Owed, Reason: "not tried, since the target took nothing before"})
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var working sync.WaitGroup
+	for range batches {
+		working.Go(func() {
+			for {
+				more, err := d.next(ctx)
+				if err != nil {
+					cancel(err) // the first error is the one that the others come from
+				}
+				if !more || err != nil {
+					return
+				}
 			}
-			continue
-		}
-		if gaveUp, err = deliver(ctx, box, target, store, policy, items, count); err != nil {
-			return tally, err
-		}
+		})
 	}
+	working.Wait()
+	return d.tally, context.Cause(ctx)
+}
+
+// delivery is the delivery to one target. Several batches of it may be on their way at once.
+type delivery struct {
+	box    Outbox
+	target string
+	store  Store
+	policy Policy
+	tell   func(parse.Delivery)
+
+	reading sync.Mutex
+	behind  string // the last Result that was read from the outbox
+
+	gaveUp atomic.Bool
+
+	counting sync.Mutex
+	tally    parse.Tally
+}
+
+func (d *delivery) count(one parse.Delivery) {
+	d.counting.Lock()
+	defer d.counting.Unlock()
+	d.tally.Add(one.Outcome)
+	d.tell(one)
+}
+
+// next reads one batch and sends it. It reports whether there was one.
+func (d *delivery) next(ctx context.Context) (bool, error) {
+	d.reading.Lock()
+	items, err := d.box.Owed(ctx, d.target, d.behind, d.policy.Batch)
+	if len(items) > 0 {
+		d.behind = items[len(items)-1].Result.ID
+	}
+	d.reading.Unlock()
+	if err != nil || len(items) == 0 {
+		return false, err
+	}
+	if d.gaveUp.Load() {
+		// A store that took nothing of a batch will take nothing of the others now: they stay owed, without another wait.
+		for _, item := range items {
+			d.count(parse.Delivery{Target: d.target, ID: item.Result.ID, Outcome: parse.Owed, Reason: "not tried, since the target took nothing before"})
+		}
+		return true, nil
+	}
+	tookNothing, err := deliver(ctx, d.box, d.target, d.store, d.policy, items, d.count)
+	if tookNothing {
+		d.gaveUp.Store(true)
+	}
+	return true, err
 }
 
 // deliver sends one batch until every item has an answer or the time is over. It reports whether the store took nothing of it.

@@ -92,11 +92,15 @@ func (s *Store) Held(ctx context.Context, yield func(upload.Held) error) error {
 	}, s.encoder, yield)
 }
 
+// Batches is how many batches are worth sending at once: while one is read and its receipts are written, another one is on its way.
+func (s *Store) Batches() int { return 3 }
+
 // Preview returns the body of the update that would be sent.
 func (s *Store) Preview(item upload.Item) ([]byte, error) { return s.encoder.AppendUpdate(nil, item) }
 
 var (
-	_ upload.Store     = (*Store)(nil)
-	_ upload.Inventory = (*Store)(nil)
-	_ upload.Previewer = (*Store)(nil)
+	_ upload.Store      = (*Store)(nil)
+	_ upload.Inventory  = (*Store)(nil)
+	_ upload.Previewer  = (*Store)(nil)
+	_ upload.Concurrent = (*Store)(nil)
 )
