@@ -1,18 +1,21 @@
 #!/usr/bin/env bash
-# Speed of delivery: documents a second into OpenSearch (DOCUMENTS, default 20000), beside curl with ready NDJSON, in one run. Both take
-# turns (ROUNDS, default 3), and the best of each counts. Absolute figures are this machine's; the ratio is what to compare.
+# Speed of delivery into OpenSearch: DOCUMENTS (default 100000) results from a filled local store, with receipts written, beside curl with ready NDJSON
+# over 1, 2 and 4 connections, of which the best counts. The node is warmed by one whole round of both; then the sides take turns (ROUNDS, default 2),
+# each into an index of its own, and the best of each counts. Last, all is sent again from a local store that knows of no delivery, beside curl again.
+# Absolute figures are this machine's; the ratio is what to compare.
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=../services/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../services/lib.sh"
 cd "$here/../.."
 need curl curl
 need python3 python3
+need bc bc
 trtperf=$PWD/bin/trtperf
-rounds=${ROUNDS:-3} documents=${DOCUMENTS:-20000}
+rounds=${ROUNDS:-2} documents=${DOCUMENTS:-100000}
 work=$(mktemp -d)
 trap '"$here/opensearch.sh" stop --home "$work/opensearch"; rm -rf "$work"' EXIT
 
-# seconds COMMAND…: runs it and prints how long it took. Exit codes up to 6 are trtperf's words about the logs; 1 is ripgrep's.
+# seconds COMMAND…: runs it and prints how long it took. Exit codes up to 6 are trtperf's words about what it did.
 seconds() {
 	local started ended code=0
 	started=$(date +%s%N)
@@ -28,38 +31,78 @@ seconds() {
 # best A B: the smaller one.
 best() { if [ -z "$1" ] || [ "$(echo "$2 < $1" | bc)" = 1 ]; then echo "$2"; else echo "$1"; fi; }
 
-need bc bc
-# node start|stop: the node, on the same port each time.
-node() {
-	if [ "$1" = start ]; then
-		"$here/opensearch.sh" start --home "$work/opensearch" --port "$port"
-	else
-		"$here/opensearch.sh" stop --home "$work/opensearch"
-	fi
+# theirs URL CONNECTIONS: curl posts the bodies, dealt out over connections.
+theirs() {
+	local n pids=()
+	for n in $(seq "$2"); do
+		curl -sf --config <("$here/../bench/curl-config.sh" "$1" "$work/bodies" "$n" "$2") >/dev/null &
+		pids+=($!)
+	done
+	for n in "${pids[@]}"; do wait "$n"; done
 }
 
-port=$(free_port)
-url=$(node start)
+# count INDEX: how many documents the node has there.
+count() {
+	curl -sf -XPOST "$url/$1/_refresh" >/dev/null
+	curl -sf "$url/$1/_count" | python3 -c 'import json, sys; print(json.load(sys.stdin)["count"])'
+}
+
+# drop INDEX: takes an index away, so that each round meets the node as the one before did.
+drop() { curl -sf -XDELETE "$url/$1" >/dev/null; }
+
+# ours STORE PROJECT: delivers what a copy of the filled local store owes, to a project. The store owes it to a gate that is shut; the copy's owes to
+# the project instead.
+prepare() {
+	rm -rf "$1"
+	cp -r "$work/filled" "$1"
+	python3 - "$1/trtperf.db" "opensearch+$url/$2" <<-'PY'
+		import sqlite3, sys
+		db = sqlite3.connect(sys.argv[1])
+		db.execute("UPDATE outbox SET target = ?", (sys.argv[2],))
+		db.commit()
+	PY
+}
+
+url=$("$here/opensearch.sh" start --home "$work/opensearch")
 "$here/../bench/results.py" "$documents" "$work/many"
-ours='' theirs='' whole=''
-for round in $(seq "$rounds"); do
-	# All of it: reading, the local store and delivery.
-	whole=$(best "$whole" "$(seconds "$trtperf" upload -q -o "$work/whole-$round" --to "opensearch+$url/whole-$round" "$work/many")")
-	if [ "$round" = 1 ]; then
-		"$here/../bench/ndjson.py" "$url" df-whole-1-trtperf "$work/bodies"
-	fi
-	# Delivery alone: with the node down all is owed; then it comes up, and both it and the machine are warmed with other documents.
-	node stop
-	"$trtperf" upload -q -o "$work/owed-$round" --deadline 0s --to "opensearch+$url/ours-$round" "$work/many" >/dev/null 2>&1 || true
-	node start >/dev/null
-	seconds curl -sf --config <("$here/../bench/curl-config.sh" "$url/df-warm-$round-trtperf/_bulk" "$work/bodies") >/dev/null
-	ours=$(best "$ours" "$(seconds "$trtperf" upload -q -o "$work/owed-$round" --resume)")
-	theirs=$(best "$theirs" "$(seconds curl -sf --config <("$here/../bench/curl-config.sh" "$url/df-theirs-$round-trtperf/_bulk" "$work/bodies"))")
+whole=$(seconds "$trtperf" upload -q -o "$work/whole" --to "opensearch+$url/whole" "$work/many")
+"$here/../bench/ndjson.py" "$url" df-whole-trtperf "$work/bodies"
+drop df-whole-trtperf
+# Nothing listens at port 1: all stays owed.
+"$trtperf" upload -q -o "$work/filled" --deadline 0s --to opensearch+http://127.0.0.1:1/nowhere "$work/many" >/dev/null 2>&1 || true
+rm -rf "$work/many" "$work/whole"
+
+ours='' curls='' ours_again='' curls_again='' connections=''
+for round in $(seq 0 "$rounds"); do
+	prepare "$work/store" "ours-$round"
+	took=$(seconds "$trtperf" upload -q -o "$work/store" --resume)
+	stored=$(count "df-ours-$round-trtperf")
+	[ "$stored" = "$documents" ] || { echo "$stored documents stored, not $documents" >&2; exit 1; }
+	prepare "$work/store" "ours-$round"
+	again=$(seconds "$trtperf" upload -q -o "$work/store" --resume)
+	stored=$(count "df-ours-$round-trtperf")
+	[ "$stored" = "$documents" ] || { echo "$stored documents stored, not $documents" >&2; exit 1; }
+	drop "df-ours-$round-trtperf"
+	theirs_took='' theirs_again=''
+	for n in 1 2 4; do
+		first=$(seconds theirs "$url/df-theirs-$round-$n-trtperf/_bulk" "$n")
+		second=$(seconds theirs "$url/df-theirs-$round-$n-trtperf/_bulk" "$n")
+		stored=$(count "df-theirs-$round-$n-trtperf")
+		[ "$stored" = "$documents" ] || { echo "curl stored $stored documents, not $documents" >&2; exit 1; }
+		drop "df-theirs-$round-$n-trtperf"
+		if [ "$(best "$theirs_took" "$first")" = "$first" ]; then best_n=$n; fi
+		theirs_took=$(best "$theirs_took" "$first") theirs_again=$(best "$theirs_again" "$second")
+	done
+	[ "$round" = 0 ] && continue # it warmed the node
+	if [ "$(best "$curls" "$theirs_took")" = "$theirs_took" ]; then connections=$best_n; fi
+	ours=$(best "$ours" "$took") ours_again=$(best "$ours_again" "$again")
+	curls=$(best "$curls" "$theirs_took") curls_again=$(best "$curls_again" "$theirs_again")
 done
-stored=$(curl -sf "$url/df-ours-$rounds-trtperf/_refresh" -XPOST >/dev/null && curl -sf "$url/df-ours-$rounds-trtperf/_count" | python3 -c 'import json, sys; print(json.load(sys.stdin)["count"])')
-[ "$stored" = "$documents" ] || { echo "$stored documents stored, not $documents" >&2; exit 1; }
-echo "delivery: $documents documents into OpenSearch, one connection, best of $rounds"
-echo "  trtperf upload --resume   $(echo "$documents / $ours" | bc) docs/s"
-echo "  curl, ready NDJSON        $(echo "$documents / $theirs" | bc) docs/s"
-echo "  ratio                     $(echo "scale=2; $theirs / $ours" | bc)"
-echo "  trtperf upload, with reading and the local store: $(echo "$documents / $whole" | bc) docs/s"
+echo "delivery: $documents results into OpenSearch, best of $rounds after a round that warmed the node"
+echo "  trtperf upload --resume, receipts written      $(echo "$documents / $ours" | bc) docs/s"
+echo "  curl, ready NDJSON, best with $connections connection(s)  $(echo "$documents / $curls" | bc) docs/s"
+echo "  ratio                                          $(echo "scale=2; $curls / $ours" | bc)"
+echo "  sent again from a fresh local store            $(echo "$documents / $ours_again" | bc) docs/s"
+echo "  curl again                                     $(echo "$documents / $curls_again" | bc) docs/s"
+echo "  ratio                                          $(echo "scale=2; $curls_again / $ours_again" | bc)"
+echo "  trtperf upload, with reading and the local store, node cold: $(echo "$documents / $whole" | bc) docs/s"

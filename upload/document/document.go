@@ -5,11 +5,12 @@
 //
 // Some fields are of the document's making and not of a reading: they are set once and never written over what a store has.
 // ts_created and @timestamp are the end of the measurement, else its start, else now. b_is_baseline and b_is_regression are false, since nobody
-// has judged yet. Where no link to the job is known, b_is_post_merge is false, b_is_pr_job true and s_branch empty, which is what TensorRT-LLM's
+// has judged yet. Where nothing tells of a job, b_is_post_merge is false, b_is_pr_job true and s_branch empty, which is what TensorRT-LLM's
 // own tools write for a run outside of their Jenkins, and ask for in their queries.
 package document
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -127,19 +128,23 @@ var fields = []field{
 	number("d_mem_clock_mhz", func(r *parse.Result) *float64 { return r.System.MemClockMHz }),
 	text("s_cpu", func(r *parse.Result) string { return r.System.CPU }),
 	text("s_os", func(r *parse.Result) string { return r.System.OS }),
-	text("s_host_node_name", func(r *parse.Result) string { return r.System.Host }),
+	text("s_host", func(r *parse.Result) string { return r.System.Host }),
+	text("s_host_node_name", func(r *parse.Result) string { return cmp.Or(r.Job.Build.Host, r.System.Host) }),
 	text("s_trtllm_version", func(r *parse.Result) string { return r.Job.TensorRTLLM }),
 	text("s_tensorrt_version", func(r *parse.Result) string { return r.Job.TensorRT }),
 	text("s_commit", func(r *parse.Result) string { return r.Job.Commit }),
-	text("s_job_url", func(r *parse.Result) string { return r.Job.Link }),
+	text("s_build_id", func(r *parse.Result) string { return r.Job.Build.ID }),
+	text("s_build_url", func(r *parse.Result) string { return r.Job.Build.URL }),
+	text("s_job_name", func(r *parse.Result) string { return r.Job.Build.JobName }),
+	text("s_job_id", func(r *parse.Result) string { return r.Job.Build.JobID }),
+	text("s_job_url", jobURL),
+	text("s_stage_name", func(r *parse.Result) string { return r.Job.Build.Stage }),
+	text("s_trigger_mr_user", func(r *parse.Result) string { return r.Job.Build.TriggerUser }),
+	text("s_trigger_mr_link", func(r *parse.Result) string { return r.Job.Build.TriggerLink }),
+	text("s_trigger_mr_id", func(r *parse.Result) string { return r.Job.Build.TriggerID }),
+	text("s_trigger_mr_commit", func(r *parse.Result) string { return r.Job.Build.TriggerCommit }),
 	truth("b_is_post_merge", postMerge),
-	truth("b_is_pr_job", func(r *parse.Result) *bool {
-		post := postMerge(r)
-		if post == nil {
-			return nil
-		}
-		return new(!*post)
-	}),
+	truth("b_is_pr_job", pullRequest),
 	text("s_branch", branch),
 	text("s_notes", func(r *parse.Result) string { return r.Job.Notes }),
 	stamp("ts_started", func(r *parse.Result) time.Time { return r.StartedAt }),
@@ -158,8 +163,8 @@ var fields = []field{
 var once = []field{
 	constant("b_is_baseline", "false"),
 	constant("b_is_regression", "false"),
-	unlinked("b_is_post_merge", "false"),
-	unlinked("b_is_pr_job", "true"),
+	unknown("b_is_post_merge", postMerge, "false"),
+	unknown("b_is_pr_job", pullRequest, "true"),
 	{"s_branch", func(b []byte, r *parse.Result) []byte {
 		if branch(r) != "" {
 			return b
@@ -172,10 +177,10 @@ func constant(name, value string) field {
 	return field{name, func(b []byte, _ *parse.Result) []byte { return append(b, value...) }}
 }
 
-// unlinked is a field's value where no link to the job tells it.
-func unlinked(name, value string) field {
+// unknown is a truth where no reading tells it.
+func unknown(name string, told func(*parse.Result) *bool, value string) field {
 	return field{name, func(b []byte, r *parse.Result) []byte {
-		if r.Job.Link != "" {
+		if told(r) != nil {
 			return b
 		}
 		return append(b, value...)
@@ -219,23 +224,42 @@ func gpuType(r *parse.Result) string {
 	return gpuTypes[strings.ToUpper(r.System.GPU[strings.LastIndexByte(r.System.GPU, ' ')+1:])]
 }
 
-// postMerge says whether the job's link is one of upstream's jobs after a merge.
+// jobURL is the link to the job: as its environment told it, else as it was given.
+func jobURL(r *parse.Result) string { return cmp.Or(r.Job.Build.JobURL, r.Job.Link) }
+
+// postMerge says whether the job is one after a merge: as its environment told it, else by upstream's rule, its link.
 func postMerge(r *parse.Result) *bool {
-	if r.Job.Link == "" {
-		return nil
+	switch url := jobURL(r); {
+	case r.Job.Build.PostMerge != nil:
+		return r.Job.Build.PostMerge
+	case url != "":
+		return new(strings.Contains(url, "PostMerge"))
 	}
-	return new(strings.Contains(r.Job.Link, "PostMerge"))
+	return nil
+}
+
+// pullRequest says whether the job is one for a pull request: as its environment told it, else by upstream's rule, where it is not one after a merge.
+func pullRequest(r *parse.Result) *bool {
+	if r.Job.Build.PullRequest != nil {
+		return r.Job.Build.PullRequest
+	}
+	if post := postMerge(r); post != nil {
+		return new(!*post)
+	}
+	return nil
 }
 
 var branchOf = regexp.MustCompile(`/job/LLM/job/([^/]+)/job/`)
 
-// branch is the branch that stands in the link to one of upstream's jobs.
+// branch is the branch: as the job's environment told it, else as it stands in the link to one of upstream's jobs.
 func branch(r *parse.Result) string {
-	if r.Job.Link == "" {
-		return ""
+	if r.Job.Build.Branch != "" {
+		return r.Job.Build.Branch
 	}
-	if m := branchOf.FindStringSubmatch(r.Job.Link); m != nil {
-		return m[1]
+	if url := jobURL(r); url != "" {
+		if m := branchOf.FindStringSubmatch(url); m != nil {
+			return m[1]
+		}
 	}
 	return ""
 }

@@ -67,6 +67,25 @@ func TestFields(t *testing.T) {
 	}
 }
 
+// What the job's environment told counts before what its link shows.
+func TestBuild(t *testing.T) {
+	r := storetest.Result(1)
+	r.Job.Link = "https://ci.example/job/LLM/job/main/job/L0_PostMerge/7/"
+	r.Job.Build = parse.Build{ID: "7", URL: "u", JobName: "n", JobID: "8", JobURL: "https://ci.example/8", Branch: "github-pr-5", Stage: "s", Host: "h",
+		PostMerge: new(false), PullRequest: new(false), TriggerUser: "tu", TriggerLink: "tl", TriggerID: "5", TriggerCommit: "tc"}
+	r.System.Host = "gpu-1"
+	doc, upsert := halves(t, upload.Item{Result: r})
+	for name, want := range map[string]any{
+		"s_build_id": "7", "s_build_url": "u", "s_job_name": "n", "s_job_id": "8", "s_job_url": "https://ci.example/8", "s_branch": "github-pr-5", "s_stage_name": "s",
+		"s_host_node_name": "h", "s_host": "gpu-1", "b_is_post_merge": false, "b_is_pr_job": false,
+		"s_trigger_mr_user": "tu", "s_trigger_mr_link": "tl", "s_trigger_mr_id": "5", "s_trigger_mr_commit": "tc",
+	} {
+		if doc[name] != want || upsert[name] != want {
+			t.Errorf("%s is %v and %v, want %v", name, doc[name], upsert[name], want)
+		}
+	}
+}
+
 // What nothing tells is asked for by upstream's queries all the same, and never written over what a better reading told.
 func TestUnlinked(t *testing.T) {
 	r := storetest.Result(1)

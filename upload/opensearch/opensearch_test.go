@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -166,16 +167,210 @@ func TestDocument(t *testing.T) {
 			t.Errorf("%s is mapped as %s, want %s", field, got, kind)
 		}
 	}
-	// Upstream's history query: a range in milliseconds over df-<project>-*.
-	var hits struct {
-		Hits struct{ Total struct{ Value int } }
+}
+
+// The queries of TensorRT-LLM's own tools (stores.md 2.2, 2.1), as they send them, find what was delivered: GET with a body over df-<project>-*.
+func TestUpstreamQueries(t *testing.T) {
+	t.Parallel()
+	url, name := services.OpenSearch(t), project()
+	now := time.Date(2026, 11, 24, 1, 0, 0, 0, time.UTC)
+	s := open(t, opensearch.Config{Addresses: []string{url}, Project: name, Now: func() time.Time { return now }})
+	result := func(n int) *parse.Result {
+		r := storetest.Result(n)
+		r.Server.Name, r.Client.Name, r.System.GPU = "dsr1", "con8_iter10_isl1024_osl1024", "NVIDIA GB200"
+		r.Labels.GPUs, r.Labels.GPUsPerNode = new(4), new(4)
+		return r
 	}
+	local, merged, failed, old := result(1), result(2), result(3), result(4)
+	merged.Job.Link = "https://ci.example/job/LLM/job/main/job/L0_PostMerge/7/"
+	failed.Job.Link = merged.Job.Link
+	failed.Fail(parse.JUnitFailure, "the test failed")
+	old.Job.Link, old.EndedAt = merged.Job.Link, now.AddDate(0, 0, -91)
+	put(t, s, upload.Item{Result: local}, upload.Item{Result: merged}, upload.Item{Result: failed}, upload.Item{Result: old})
 	count(t, url, name)
-	ask(t, "GET", fmt.Sprintf("%s/df-%s-*/_search", url, name),
-		fmt.Sprintf(`{"query":{"bool":{"must":[{"term":{"b_is_valid":true}},{"range":{"ts_created":{"gte":%d}}},{"term":{"s_test_case_name":"s-con8"}}]}}}`,
-			r.EndedAt.Add(-time.Hour).UnixMilli()), &hits)
-	if hits.Hits.Total.Value != 1 {
-		t.Errorf("the history query finds %d", hits.Hits.Total.Value)
+	// floor_to_UTC_day(now - 90 d), in milliseconds.
+	since := now.AddDate(0, 0, -90).Truncate(24 * time.Hour).UnixMilli()
+	always := fmt.Sprintf(`{"term":{"b_is_valid":true}},{"term":{"b_is_baseline":false}},{"range":{"ts_created":{"gte":%d}}}`, since)
+	same := `{"term":{"s_test_case_name":"dsr1-con8_iter10_isl1024_osl1024"}},{"term":{"s_gpu_type":"gb200"}},{"term":{"s_runtime":"aggr_server"}}`
+	for query, want := range map[string][]*parse.Result{
+		`{"term":{"b_is_post_merge":true}},` + always + `,` + same + `,{"term":{"s_branch":"main"}}`: {merged},
+		`{"term":{"b_is_post_merge":false}},` + always + `,` + same + `,{"term":{"s_branch":""}}`:    {local},
+		`{"term":{"b_is_regression":false}},` + always:                                               {local, merged},
+		// The newest form of a "b_" key that is false.
+		`{"bool":{"should":[{"term":{"b_is_post_merge":false}},{"bool":{"must_not":{"exists":{"field":"b_is_post_merge"}}}}],"minimum_should_match":1}},` + always: {local},
+		`{"term":{"b_is_valid":true}},{"term":{"s_branch":"main"}}`:                    {merged, old},
+		always + `,{"term":{"l_gpus":4}},{"term":{"s_test_case_name":"another"}}`:      {},
+		`{"term":{"b_is_valid":false}},{"term":{"s_failure_reasons":"junit-failure"}}`: {failed},
+	} {
+		var found struct {
+			Hits struct {
+				Hits []struct {
+					ID     string         `json:"_id"`
+					Source map[string]any `json:"_source"`
+				}
+			}
+		}
+		ask(t, "GET", fmt.Sprintf("%s/df-%s-*/_search", url, name), `{"query":{"bool":{"must":[`+query+`]}},"size":5000}`, &found)
+		var ids, wanted []string
+		for _, hit := range found.Hits.Hits {
+			ids = append(ids, hit.ID)
+			if stamp, ok := hit.Source["@timestamp"].(string); !ok || !strings.HasSuffix(stamp, "Z") {
+				t.Errorf("@timestamp is %v", hit.Source["@timestamp"])
+			}
+		}
+		for _, r := range want {
+			wanted = append(wanted, r.ID)
+		}
+		slices.Sort(ids)
+		slices.Sort(wanted)
+		if !slices.Equal(ids, wanted) {
+			t.Errorf("%s finds %d, want %d", query, len(ids), len(wanted))
+		}
+	}
+}
+
+// An older index is brought up to date, a later one is left as it is, and either is told of.
+func TestMappingVersions(t *testing.T) {
+	t.Parallel()
+	url := services.NewNode(t, "--heap", "256m").Start(t) // the index template is the whole server's
+	meta := func(project string) float64 {
+		var answer map[string]struct {
+			Mappings struct {
+				Meta map[string]map[string]float64 `json:"_meta"`
+			}
+		}
+		ask(t, "GET", fmt.Sprintf("%s/df-%s-trtperf/_mapping", url, project), "", &answer)
+		return answer["df-"+project+"-trtperf"].Mappings.Meta["trtperf"]["mapping"]
+	}
+	const current = 2
+	put(t, open(t, opensearch.Config{Addresses: []string{url}, Project: project()}), upload.Item{Result: storetest.Result(1)}) // makes the template
+	for name, c := range map[string]struct {
+		index   string // body of the index that is there; empty: none
+		want    float64
+		note    string
+		created []string // what upload init says
+	}{
+		"none":           {"", current, "", []string{"index df-", "made"}},
+		"without":        {`{"mappings":{"dynamic_templates":[{"s":{"match":"s_*","mapping":{"type":"text"}}}]}}`, current, "", []string{"mapping brought from version 0 to 2"}},
+		"as it is":       {`{"mappings":{"_meta":{"trtperf":{"mapping":2}}}}`, current, "", nil},
+		"later":          {`{"mappings":{"_meta":{"trtperf":{"mapping":99}}}}`, 99, "left as it is", nil},
+		"does not agree": {`{"mappings":{"_meta":{},"properties":{"@timestamp":{"type":"keyword"}}}}`, 0, "does not agree", nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			project := project()
+			if c.index != "" {
+				// The template's _meta would stand in it, too.
+				ask(t, "PUT", fmt.Sprintf("%s/df-%s-trtperf", url, project), strings.Replace(c.index, `"mappings":{"dynamic`, `"mappings":{"_meta":{"trtperf":{"mapping":0}},"dynamic`, 1), nil)
+				if c.want == 0 {
+					ask(t, "PUT", fmt.Sprintf("%s/df-%s-trtperf/_mapping", url, project), `{"_meta":{"trtperf":{"mapping":0}}}`, nil)
+				}
+			}
+			var notes []string
+			kind, target := opensearch.Kind(), "opensearch+"+url+"/"+project
+			settings := upload.Settings{Getenv: func(string) string { return "" }, Table: parse.Metrics(), Note: func(text string) { notes = append(notes, text) }}
+			done, err := kind.Init(context.Background(), target, settings, false)
+			for _, word := range c.created {
+				if err != nil || !strings.Contains(strings.Join(done, "\n"), word) {
+					t.Errorf("done: %q, %v, want %q", done, err, word)
+				}
+			}
+			if len(c.created) == 0 && len(done) > 0 || strings.Join(notes, "") == "" != (c.note == "") || !strings.Contains(strings.Join(notes, ""), c.note) {
+				t.Errorf("done %q, notes %q, want %q", done, notes, c.note)
+			}
+			if got := meta(project); got != c.want {
+				t.Errorf("mapping version %v, want %v", got, c.want)
+			}
+			if again, err := kind.Init(context.Background(), target, settings, false); err != nil || len(again) > 0 {
+				t.Errorf("again: %q, %v", again, err)
+			}
+		})
+	}
+	// The index template, which is the server's and not a project's: a later one stays.
+	set := func(version int) {
+		if status := ask(t, "PUT", url+"/_index_template/trtperf", fmt.Sprintf(`{"index_patterns":["df-*-trtperf"],"priority":200,"version":%d}`, version), nil); status != http.StatusOK {
+			t.Fatalf("status %d", status)
+		}
+	}
+	get := func() int {
+		var answer struct {
+			Templates []struct {
+				Template struct{ Version int } `json:"index_template"`
+			} `json:"index_templates"`
+		}
+		ask(t, "GET", url+"/_index_template/trtperf", "", &answer)
+		return answer.Templates[0].Template.Version
+	}
+	for before, want := range map[int]int{1: current, current: current, 99: 99} {
+		set(before)
+		put(t, open(t, opensearch.Config{Addresses: []string{url}, Project: project()}), upload.Item{Result: storetest.Result(1)})
+		if got := get(); got != want {
+			t.Errorf("template %d became %d, want %d", before, got, want)
+		}
+	}
+}
+
+func TestInventory(t *testing.T) {
+	t.Parallel()
+	url, name := services.OpenSearch(t), project()
+	s := open(t, opensearch.Config{Addresses: []string{url}, Project: name})
+	held := func() map[string]upload.Held {
+		all := map[string]upload.Held{}
+		if err := s.Held(context.Background(), func(h upload.Held) error {
+			if _, twice := all[h.ID]; twice {
+				t.Errorf("%s is told of twice", h.ID)
+			}
+			all[h.ID] = h
+			return nil
+		}); err != nil {
+			t.Error(err)
+		}
+		return all
+	}
+	if all := held(); len(all) != 0 {
+		t.Errorf("%d in an index that is not there", len(all))
+	}
+	var items []upload.Item
+	for n := range 2500 { // more than two pages
+		items = append(items, upload.Item{Result: storetest.Result(n)})
+	}
+	items[9].Result.Fail(parse.JUnitFailure, "the test failed")
+	put(t, s, items...)
+	all := held()
+	if len(all) != len(items) {
+		t.Errorf("%d are told of, %d are there", len(all), len(items))
+	}
+	for i, item := range items {
+		h := all[item.Result.ID]
+		if h.Valid == nil || *h.Valid != (i != 9) || len(h.Metrics) != len(item.Result.Metrics) || h.Metrics["seq_throughput"] != item.Result.Metrics["seq_throughput"].Value {
+			t.Fatalf("item %d: %+v", i, h)
+		}
+	}
+}
+
+func TestTarget(t *testing.T) {
+	kind := opensearch.Kind()
+	for text, want := range map[string]string{
+		"opensearch+https://os:9200/perf":               "opensearch+https://os:9200/perf",
+		"opensearch+http://a:1,b:2/pre/fix/my-perf_1.x": "opensearch+http://a:1,b:2/pre/fix/my-perf_1.x",
+		"opensearch+http://[::1]:9200/p/":               "opensearch+http://[::1]:9200/p",
+	} {
+		if got, err := kind.Canonical(text); err != nil || got != want {
+			t.Errorf("%s: %s, %v", text, got, err)
+		}
+	}
+	for text, want := range map[string]string{
+		"opensearch+https://os:9200":            "needs a host and a project",
+		"opensearch+https:///p":                 "needs a host",
+		"opensearch+https://os:9200/Perf":       "lower-case",
+		"opensearch+https://u:s3cr3t@os:9200/p": "TRTPERF_OPENSEARCH_USER",
+		"opensearch+https://os:9200/p?x=1":      "no options",
+		"opensearch+https://a b/p":              "no HOST:PORT",
+		"opensearch+ftp://a/p":                  "is written",
+		"mysql://db:3306/TRT_perf":              "is written",
+	} {
+		if _, err := kind.Canonical(text); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "s3cr3t") {
+			t.Errorf("%s: error %v, want %q", text, err, want)
+		}
 	}
 }
 
