@@ -79,21 +79,34 @@ var landmarks = []landmark{
 	{" CANCELLED AT ", death, ""},
 }
 
-// landmarksIn returns the landmarks that a piece of text holds, in the order of the table.
-func landmarksIn(f *finder, text []byte) []landmark {
-	var found []int
-	f.each(text, func(n, _ int) bool {
-		if n < len(landmarks) && !slices.Contains(found, n) {
-			found = append(found, n)
+// looker looks for landmarks in lines.
+type looker struct {
+	found  []int
+	padded []byte
+}
+
+// in returns the landmarks of a finder that a piece of text holds, in the order of its table; valid until the next call. A nil
+// finder finds none.
+func (l *looker) in(f *finder, text []byte) []int {
+	l.found = l.found[:0]
+	visit := func(n, _ int) bool {
+		if !slices.Contains(l.found, n) {
+			l.found = append(l.found, n)
 		}
 		return true
-	})
-	slices.Sort(found)
-	all := make([]landmark, len(found))
-	for i, n := range found {
-		all[i] = landmarks[n]
 	}
-	return all
+	const longest = 4096
+	switch {
+	case f == nil:
+	case hasTeddy && len(text) <= longest:
+		// With what no word has behind it, the text can be looked at to its end in whole steps.
+		l.padded = append(append(l.padded[:0], text...), make([]byte, step+keyLen-1)...)
+		f.eachCandidate(l.padded, visit)
+	default:
+		f.each(text, visit)
+	}
+	slices.Sort(l.found)
+	return l.found
 }
 
 // part says what a section of trtllm-bench's report is.

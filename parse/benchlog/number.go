@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"regexp/syntax"
 	"slices"
+	"unicode/utf8"
 )
 
 // numberMatcher finds what an expression of the common form does, "a text, blanks perhaps, (a number), a text perhaps":
@@ -81,6 +82,44 @@ func compileNumber(expr string) *numberMatcher {
 		if m.behind = literal(); m.behind == nil || len(parts) > 0 || m.numeral[m.behind[0]] {
 			return nil
 		}
+	}
+	return m
+}
+
+// fixedMatcher finds what an expression does that matches one text only: "a text", "a text (and a part of it)".
+type fixedMatcher struct {
+	whole []byte
+	group string // what the first group matches, all where there is none
+}
+
+// compileFixed returns a matcher for an expression of that form, or nil.
+func compileFixed(expr string) *fixedMatcher {
+	tree, err := syntax.Parse(expr, syntax.Perl)
+	if err != nil {
+		return nil
+	}
+	parts := []*syntax.Regexp{tree}
+	if tree.Op == syntax.OpConcat {
+		parts = tree.Sub
+	}
+	m := &fixedMatcher{}
+	grouped := false
+	for _, p := range parts {
+		isGroup := p.Op == syntax.OpCapture
+		if isGroup {
+			p = p.Sub[0]
+		}
+		// A byte that is no UTF-8 matches the replacement character, and is not its bytes.
+		if p.Op != syntax.OpLiteral || p.Flags&syntax.FoldCase != 0 || slices.Contains(p.Rune, utf8.RuneError) {
+			return nil
+		}
+		m.whole = append(m.whole, string(p.Rune)...)
+		if isGroup && !grouped {
+			m.group, grouped = string(p.Rune), true
+		}
+	}
+	if !grouped {
+		m.group = string(m.whole)
 	}
 	return m
 }

@@ -153,26 +153,58 @@ func digits(b []byte) int {
 	return n
 }
 
-// taskLabel is the mark of the task that printed a line: srun --label's or mpirun's.
-var taskLabel = regexp.MustCompile(`^(?: *(\d{1,7}):(?: |$)|\[(?:[\w.-]+@)?(\d+,\d+)\]<std(?:out|err|diag)>: ?)`)
-
-// splitTask returns the task that printed a line, empty if no label says so, and the length of the label.
+// splitTask returns the task that printed a line, empty if no label says so, and the length of the label: srun --label's " 3: ", or
+// mpirun's "[1,3]<stdout>:", in which a host and "@" may stand before the numbers.
 func splitTask(line []byte) (task string, n int) {
-	if len(line) == 0 || line[0] != ' ' && line[0] != '[' && (line[0] < '0' || line[0] > '9') {
+	if len(line) == 0 {
 		return "", 0
 	}
-	m := taskLabel.FindSubmatchIndex(line)
-	switch {
-	case m == nil:
+	if line[0] == '[' {
+		return splitRank(line)
+	}
+	const mostDigits = 7
+	begin := 0
+	for begin < len(line) && line[begin] == ' ' {
+		begin++
+	}
+	end := begin + digits(line[begin:min(len(line), begin+mostDigits)])
+	if end == begin || end == len(line) || line[end] != ':' || end+1 < len(line) && line[end+1] != ' ' {
 		return "", 0
-	case m[2] >= 0:
-		task = strings.TrimLeft(string(line[m[2]:m[3]]), "0")
-		if task == "" {
-			task = "0"
+	}
+	if task = string(bytes.TrimLeft(line[begin:end], "0")); task == "" {
+		task = "0"
+	}
+	return task, min(end+2, len(line))
+}
+
+// splitRank does so for mpirun's label.
+func splitRank(line []byte) (task string, n int) {
+	begin := 1
+	for end := begin; end < len(line) && (isWord(line[end]) || line[end] == '.' || line[end] == '-' || line[end] == '@'); end++ {
+		if line[end] == '@' {
+			if end == begin {
+				return "", 0
+			}
+			begin = end + 1
+			break
 		}
-		return task, m[1]
 	}
-	return string(line[m[4]:m[5]]), m[1]
+	job := digits(line[begin:])
+	comma := begin + job
+	if job == 0 || comma == len(line) || line[comma] != ',' {
+		return "", 0
+	}
+	rank := digits(line[comma+1:])
+	end := comma + 1 + rank
+	if rank == 0 {
+		return "", 0
+	}
+	for _, stream := range []string{"]<stdout>:", "]<stderr>:", "]<stddiag>:"} {
+		if rest, ok := bytes.CutPrefix(line[end:], []byte(stream)); ok {
+			return string(line[begin:end]), len(line) - len(bytes.TrimPrefix(rest, []byte(" ")))
+		}
+	}
+	return "", 0
 }
 
 // headerLine is a header found in a text.

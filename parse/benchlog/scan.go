@@ -44,6 +44,7 @@ type Scanner struct {
 	// own are the user's own expressions, or nil; hits are those of InLog since the last block.
 	own  *search
 	hits []parse.Hits
+	look looker
 }
 
 // opened is a block that may still grow.
@@ -96,7 +97,7 @@ func (s *Scanner) Scan() bool {
 		if s.done {
 			return false
 		}
-		l, ok := s.lines.next(s.growing() || s.own != nil && s.own.everyLine)
+		l, ok := s.lines.next(s.growing() || s.own.everyLine())
 		if !ok {
 			s.finish()
 			continue
@@ -230,8 +231,10 @@ func (s *Scanner) row(text []byte, number int, last bool) {
 		return
 	}
 	inBlock := t != nil && t.block != nil && !t.block.closed
+	var found []int
 	if s.own != nil {
-		s.match(t, line, number, inBlock)
+		found = s.look.in(s.own.finder, line)
+		s.match(t, line, number, inBlock, found)
 	}
 	if inBlock && t.block.take(line, number, last) {
 		return
@@ -239,7 +242,10 @@ func (s *Scanner) row(text []byte, number int, last bool) {
 	if t != nil && t.details != nil && t.details.take(line, number, last) {
 		return
 	}
-	s.outside(t, line, number, last)
+	if s.own == nil {
+		found = s.look.in(s.lines.finder, line)
+	}
+	s.outside(t, line, number, last, found)
 }
 
 // task returns the task with a label, which may be new.
@@ -325,7 +331,7 @@ func (s *Scanner) collapsed(label string, text []byte, number int, last bool) {
 		}
 		t := s.tasks[label]
 		if t.block.closed || !t.block.take(part, number, last && i == len(parts)-1) {
-			s.outside(t, part, number, last && i == len(parts)-1)
+			s.outside(t, part, number, last && i == len(parts)-1, s.look.in(s.lines.finder, part))
 		}
 	}
 }
@@ -367,10 +373,9 @@ func (o *opened) take(line []byte, number int, last bool) bool {
 	return true
 }
 
-// match tries the user's own expressions on a line.
-func (s *Scanner) match(t *task, line []byte, number int, inBlock bool) {
-	for i := range s.own.exprs {
-		e := &s.own.exprs[i]
+// match tries the user's own expressions on a line that holds landmarks.
+func (s *Scanner) match(t *task, line []byte, number int, inBlock bool, found []int) {
+	for e := range s.own.candidates(found) {
 		switch {
 		case e.metric.Place == parse.InLog:
 			e.match(line, number, &s.hits)
@@ -380,10 +385,13 @@ func (s *Scanner) match(t *task, line []byte, number int, inBlock bool) {
 	}
 }
 
-// outside takes a line that stands in no block. T is its task, nil for one that has printed nothing of interest yet.
-func (s *Scanner) outside(t *task, line []byte, number int, last bool) {
-	for _, l := range landmarksIn(s.lines.finder, line) {
-		switch l.kind {
+// outside takes a line that stands in no block and holds landmarks. T is its task, nil for one that has printed nothing of interest yet.
+func (s *Scanner) outside(t *task, line []byte, number int, last bool, found []int) {
+	for _, n := range found {
+		if n >= len(landmarks) {
+			break // the user's own
+		}
+		switch l := landmarks[n]; l.kind {
 		case asked:
 			if n, ok := lastAsked(line, l.word); ok {
 				s.asked, s.askedLine = &n, number

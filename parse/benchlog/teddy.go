@@ -176,19 +176,30 @@ func (f *finder) add(p placed, bucket int) {
 func (f *finder) each(text []byte, visit func(landmark, begin int) bool) {
 	from := 0
 	if hasTeddy {
-		for why := behindCell; why != atEnd; {
-			var n int
-			n, _, why = f.look(text[from:])
-			if from += n; why == atCandidate {
-				if !f.at(text, from, visit) {
-					return
-				}
-				from++
-			}
+		if from = f.eachCandidate(text, visit); from < 0 {
+			return
 		}
 		from = max(0, from-f.longest)
 	}
 	f.pairs.each(text, from, visit)
+}
+
+// eachCandidate does so for the landmarks whose keys stand in a text before the place that it returns, which is less than a step from
+// the text's end. It is -1 if visit was false.
+func (f *finder) eachCandidate(text []byte, visit func(landmark, begin int) bool) int {
+	from := 0
+	for {
+		n, _, why := f.look(text[from:])
+		from += n
+		switch {
+		case why == atEnd:
+			return from
+		case why == atCandidate && !f.at(text, from, visit):
+			return -1
+		case why == atCandidate:
+			from++
+		}
+	}
 }
 
 // at calls visit with the landmarks whose key stands at a place. It is false if visit was.
