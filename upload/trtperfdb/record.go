@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -95,7 +94,7 @@ type record struct {
 	numbers    values
 	// lacks says what the tables demand and the Result does not know; it is refused unless they have it already.
 	lacks string
-	data  map[string]string // perf_data: JSON of each field
+	data  []datum // perf_data, by name
 
 	// What the transaction finds and makes.
 	old    *standing
@@ -110,7 +109,7 @@ type standing struct {
 	start, end        time.Time
 	of                benchCase
 	numbers           values
-	data              map[string]string
+	data              map[string]string // perf_data
 }
 
 // refusal says why a Result cannot stand in the tables.
@@ -120,7 +119,7 @@ func (r refusal) Error() string { return r.why }
 
 // newRecord makes the record of a Result. Its error is a refusal that names the column.
 func newRecord(s *schema, table *parse.Table, r *parse.Result) (*record, error) {
-	rec := &record{result: r, start: seconds(r.StartedAt), end: seconds(r.EndedAt), data: map[string]string{}}
+	rec := &record{result: r, start: seconds(r.StartedAt), end: seconds(r.EndedAt), data: make([]datum, 0, len(r.Metrics))}
 	for i, f := range runFields {
 		text := strings.TrimSpace(f.value(r))
 		c := s.column(runsTable, f.column)
@@ -177,8 +176,9 @@ func newRecord(s *schema, table *parse.Table, r *parse.Result) (*record, error) 
 		if m := table.ByName(name); m != nil {
 			field = m.PerfField
 		}
-		rec.data[field] = number(v)
+		rec.data = append(rec.data, datum{field, number(v)})
 	}
+	slices.SortFunc(rec.data, byName)
 	return rec, nil
 }
 
@@ -208,29 +208,48 @@ func (s *schema) fit(name, text string) string {
 	return text
 }
 
+// datum is a field of perf_data with its value as JSON.
+type datum struct{ name, text string }
+
+func byName(a, b datum) int { return strings.Compare(a.name, b.name) }
+
 // number is a value as JSON has it, with the digits that were printed.
 func number(v parse.Value) string {
-	if printed, _, ok := parse.ParseNumber(v.Text); ok && printed == v.Value && json.Valid([]byte(v.Text)) {
+	digits := strings.TrimPrefix(v.Text, "-")
+	leading := len(digits) > 1 && digits[0] == '0' && digits[1] >= '0' && digits[1] <= '9'
+	// JSON's numbers are those of ParseNumber without a plus and without leading zeros.
+	if printed, _, ok := parse.ParseNumber(v.Text); ok && printed == v.Value && !leading && digits[0] != '+' {
 		return v.Text
 	}
 	return strconv.FormatFloat(v.Value, 'f', -1, 64)
 }
 
-// encode writes perf_data: the fields in the order of their names.
-func encode(data map[string]string) string {
-	b := []byte{'{'}
-	for i, name := range slices.Sorted(maps.Keys(data)) {
+// encode writes perf_data.
+func encode(data []datum) string {
+	b := make([]byte, 0, 40*len(data)+2)
+	b = append(b, '{')
+	for i, d := range data {
 		if i > 0 {
 			b = append(b, ", "...)
 		}
-		quoted, err := json.Marshal(name)
-		if err != nil {
-			continue // no string is refused
+		if plainName(d.name) {
+			b = append(append(append(b, '"'), d.name...), '"')
+		} else if quoted, err := json.Marshal(d.name); err == nil { // no text is refused
+			b = append(b, quoted...)
 		}
-		b = append(append(b, quoted...), ": "...)
-		b = append(b, data[name]...)
+		b = append(append(b, ": "...), d.text...)
 	}
 	return string(append(b, '}'))
+}
+
+// plainName reports whether a name needs no escape in JSON.
+func plainName(name string) bool {
+	for i := range len(name) {
+		if c := name[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
+			return false
+		}
+	}
+	return true
 }
 
 // decode reads a perf_data.
@@ -273,12 +292,18 @@ func (rec *record) merge(old *standing) (changed bool) {
 			changed = true
 		}
 	}
-	for name, v := range old.data {
-		if _, ok := rec.data[name]; !ok {
-			rec.data[name] = v
+	for _, d := range rec.data {
+		text, ok := old.data[d.name]
+		changed = changed || !ok || !same(text, d.text)
+	}
+	measured := len(rec.data)
+	for name, text := range old.data {
+		if _, ok := slices.BinarySearchFunc(rec.data[:measured], datum{name: name}, byName); !ok {
+			rec.data = append(rec.data, datum{name, text})
 		}
 	}
-	return changed || rec.of != old.of || !maps.EqualFunc(rec.data, old.data, same)
+	slices.SortFunc(rec.data, byName)
+	return changed || rec.of != old.of
 }
 
 // named reports whether a Result knows all that its case's network is made of.

@@ -109,7 +109,8 @@ func (c column) String() string { return c.table + "." + c.name }
 // schema is what stands in the database, table by table in the order of the columns.
 type schema struct {
 	columns map[string][]column
-	indexed map[string]bool // table.column, of each index's first column
+	byName  map[[2]string]*column // table, and name in small letters
+	indexed map[string]bool       // table.column, of each index's first column
 	engines map[string]string
 	// stable are the engines with transactions.
 	stable map[string]bool
@@ -119,12 +120,17 @@ type schema struct {
 
 // column returns a table's column, or nil. Names of columns have no letter case.
 func (s *schema) column(table, name string) *column {
-	for i, c := range s.columns[table] {
-		if strings.EqualFold(c.name, name) {
-			return &s.columns[table][i]
-		}
-	}
-	return nil
+	return s.byName[[2]string{table, strings.ToLower(name)}]
+}
+
+func (s *schema) add(c column) {
+	s.columns[c.table] = append(s.columns[c.table], c)
+	s.byName[[2]string{c.table, strings.ToLower(c.name)}] = &c
+}
+
+func newSchema() *schema {
+	return &schema{columns: map[string][]column{}, byName: map[[2]string]*column{}, indexed: map[string]bool{}, engines: map[string]string{},
+		stable: map[string]bool{}}
 }
 
 // compared is the expression of a column that is compared with texts. A text that the column's character set lacks would be an error there; the
@@ -159,7 +165,7 @@ func each(ctx context.Context, q querier, f func(scan func(...any) error) error,
 
 // lookUp reads what stands in the connection's database.
 func lookUp(ctx context.Context, q querier) (*schema, error) {
-	s := &schema{columns: map[string][]column{}, indexed: map[string]bool{}, engines: map[string]string{}, stable: map[string]bool{}}
+	s := newSchema()
 	err := each(ctx, q, func(scan func(...any) error) error {
 		var c column
 		var dataType, nullable, extra string
@@ -179,7 +185,7 @@ func lookUp(ctx context.Context, q querier) (*schema, error) {
 		if c.kind == numberKind && scale.Valid && scale.Float64 > 0 {
 			c.below = math.Pow10(int(precision.Float64 - scale.Float64))
 		}
-		s.columns[c.table] = append(s.columns[c.table], c)
+		s.add(c)
 		return nil
 	}, `SELECT table_name, column_name, data_type, is_nullable, column_default, extra, character_maximum_length, numeric_precision, numeric_scale,
 			character_set_name

@@ -387,9 +387,9 @@ func (s *Store) Held(ctx context.Context, yield func(upload.Held) error) error {
 func (s *Store) Preview(item upload.Item) ([]byte, error) {
 	known := s.schema
 	if known == nil {
-		known = &schema{columns: map[string][]column{}}
+		known = newSchema()
 		for _, d := range documented {
-			known.columns[d.table] = append(known.columns[d.table], made(d.table, d.column, d.ddl))
+			known.add(made(d.table, d.column, d.ddl))
 		}
 	}
 	rec, err := newRecord(known, s.table, item.Result)
