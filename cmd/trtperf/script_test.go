@@ -45,7 +45,7 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Condition: func(name string) (bool, error) {
-			program, known := map[string]string{"opensearch": "mvn", "pytest": "python3"}[name]
+			program, known := map[string]string{"opensearch": "mvn", "mariadb": "mariadb", "pytest": "python3"}[name]
 			if !known {
 				return false, fmt.Errorf("unknown condition %q", name)
 			}
@@ -53,7 +53,7 @@ func TestScripts(t *testing.T) {
 			_, missing := exec.LookPath(program)
 			return os.Getenv("TRTPERF_REQUIRE_SERVICES") == "1" || missing == nil, nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exit": exitsWith, "node": node, "documents": documents, "pytest-on-path": pytestOnPath, "edit": edit},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exit": exitsWith, "node": node, "mariadb": mariadb, "documents": documents, "pytest-on-path": pytestOnPath, "edit": edit},
 	})
 }
 
@@ -98,6 +98,39 @@ func node(ts *testscript.TestScript, neg bool, args []string) {
 	if args[0] == "start" {
 		ts.Setenv("NODE", strings.TrimPrefix(strings.TrimSpace(string(out)), "http://"))
 		ts.Defer(func() { _ = exec.Command("../../testdata/services/opensearch.sh", "stop", "--home", args[2]).Run() })
+	}
+}
+
+// mariadb starts and stops a MariaDB server of the script's own, whose data outlive a stop, and asks it: mariadb start|stop|sql STATEMENT [ANSWER].
+// $MARIADB is its host and port, the same each time. An answer's rows are separated by semicolons and its columns by blanks.
+func mariadb(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) == 0 || (args[0] == "sql") != (len(args) > 1) || len(args) > 3 {
+		ts.Fatalf("usage: mariadb start|stop|sql STATEMENT [ANSWER]")
+	}
+	address, home := ts.Getenv("MARIADB"), ts.MkAbs("mariadb")
+	host, port, _ := strings.Cut(address, ":")
+	command := exec.Command("../../testdata/services/mariadb.sh", args[0], "--home", home)
+	switch {
+	case args[0] == "sql":
+		command = exec.Command("mariadb", "--no-defaults", "-h", host, "-P", port, "-u", "root", "-N", "-e", args[1])
+	case args[0] == "start" && address != "":
+		command.Args = append(command.Args, "--port", port)
+	}
+	var complaint strings.Builder
+	command.Stderr = &complaint
+	out, err := command.Output()
+	if err != nil {
+		ts.Fatalf("%v\n%s", err, complaint.String())
+	}
+	text := strings.TrimSpace(string(out))
+	switch {
+	case args[0] == "start":
+		ts.Setenv("MARIADB", text)
+		ts.Defer(func() { _ = exec.Command("../../testdata/services/mariadb.sh", "stop", "--home", home).Run() })
+	case len(args) == 3:
+		if text = strings.NewReplacer("\t", " ", "\n", ";").Replace(text); text != args[2] {
+			ts.Fatalf("the answer is %q, want %q", text, args[2])
+		}
 	}
 }
 

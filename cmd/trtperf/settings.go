@@ -234,7 +234,7 @@ func (s *settings) addStore(f *pflag.FlagSet) {
 }
 
 func (s *settings) addTargets(f *pflag.FlagSet) {
-	f.StringArrayVar(&s.to, "to", nil, "target: sqlite:PATH or opensearch+https://HOST:PORT/PROJECT; repeatable")
+	f.StringArrayVar(&s.to, "to", nil, "target, repeatable: sqlite:PATH, opensearch+https://HOST:PORT/PROJECT, posting+https://HOST/PROJECT, mysql://HOST:PORT/SCHEMA")
 	f.BoolVar(&s.uploadAll, "upload-all", false, "deliver also tests whose id does not ask for it")
 	f.StringVar(&s.caFile, "ca-file", "", "certificates to trust for TLS, a PEM file")
 	f.DurationVar(&s.deadline, "deadline", defaultDeadline, "how long to ask a target that takes nothing; what it does not take stays owed")

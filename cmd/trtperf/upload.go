@@ -13,50 +13,37 @@ import (
 	"github.com/trtperf/trtperf/parse"
 	"github.com/trtperf/trtperf/upload"
 	"github.com/trtperf/trtperf/upload/opensearch"
+	"github.com/trtperf/trtperf/upload/posting"
 	"github.com/trtperf/trtperf/upload/sqlite"
+	"github.com/trtperf/trtperf/upload/trtperfdb"
 )
+
+// kinds are the kinds of stores.
+func kinds() upload.Kinds {
+	return upload.Kinds{sqlite.Kind(), opensearch.Kind(), posting.Kind(), trtperfdb.Kind()}
+}
 
 // dispatch is where a command delivers to.
 type dispatch struct {
-	targets []upload.Target
-	open    func(ctx context.Context, t upload.Target) (upload.Store, error)
-	policy  upload.Policy
+	targets  []upload.Target
+	settings upload.Settings
+	policy   upload.Policy
 }
 
 // dispatch reads the targets of the command line and the credentials of the environment.
 func (s *settings) dispatch(std stdio) (*dispatch, error) {
-	d := &dispatch{policy: upload.DefaultPolicy()}
+	d := &dispatch{policy: upload.DefaultPolicy(), settings: upload.Settings{Getenv: std.getenv, CAFile: s.caFile, Table: parse.Metrics()}}
 	d.policy.Deadline = s.deadline
 	for _, text := range s.to {
-		t, err := upload.ParseTarget(text)
+		t, err := kinds().Parse(text)
 		if err != nil {
 			return nil, usagef("--to: %w", err)
 		}
-		d.targets = append(d.targets, t)
-	}
-	d.open = func(ctx context.Context, t upload.Target) (upload.Store, error) {
-		if t.Kind == upload.SQLite {
-			return sqlite.Open(ctx, t.Path)
-		}
-		access, err := opensearch.Credentials(std.getenv)
-		if err != nil {
-			return nil, err
-		}
-		return opensearch.New(opensearch.Config{Addresses: t.Addresses, Project: t.Project, Access: access, CAFile: s.caFile,
-			Table: parse.Metrics()})
-	}
-	// A target that cannot be opened for what the user wrote is known before anything is read.
-	for _, t := range d.targets {
-		if t.Kind != upload.OpenSearch {
-			continue
-		}
-		store, err := d.open(context.Background(), t)
-		if err != nil {
+		// What is wrong with what the user wrote is known before anything is read.
+		if err := t.Check(d.settings); err != nil {
 			return nil, usagef("--to %s: %w", t, err)
 		}
-		if err := store.Close(); err != nil {
-			return nil, err
-		}
+		d.targets = append(d.targets, t)
 	}
 	return d, nil
 }
@@ -106,7 +93,9 @@ func (p *pipeline) deliverTo(ctx context.Context, db *sqlite.DB, d *dispatch, t 
 		return err
 	}
 	p.owing[target] = owed + len(withheld)
-	store, err := d.open(ctx, t)
+	settings := d.settings
+	settings.Note = func(text string) { p.report.say("%s: %s", target, text) }
+	store, err := t.Open(ctx, settings)
 	if err != nil {
 		// The outbox keeps it all; the message says what to do.
 		p.report.diagnostic(parse.Diagnostic{Severity: parse.Error, Code: "target", Message: fmt.Sprintf("%s: %v; %d results stay owed", target, err, owed)})
@@ -195,6 +184,59 @@ func uploadCommand(s *settings, std stdio) *cobra.Command {
 	c.Flags().BoolVar(&resume, "resume", false, "deliver what is owed from earlier commands")
 	c.Flags().BoolVar(&status, "status", false, "show what is stored, owed, refused and withheld for each target")
 	c.Flags().BoolVar(&retry, "retry-refused", false, "send once more what a target refused, with all that is owed")
+	c.AddCommand(initCommand(s, std))
+	return c
+}
+
+// initEvent is something that was made at a target.
+type initEvent struct {
+	Kind   string `json:"kind"`
+	Target string `json:"target"`
+	Done   string `json:"done"`
+}
+
+func initCommand(s *settings, std stdio) *cobra.Command {
+	var index bool
+	c := &cobra.Command{
+		Use:   "init",
+		Short: "Make what a target needs: the tables of an empty schema, an index template",
+		Long: "Make what each --to needs and lacks. Tables that are there are never altered, but for --index, which adds the indexes that the\n" +
+			"look-ups of a large TRT_perf want. What does not fit is refused and named.",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if len(s.to) == 0 {
+				return usagef("upload init: no target: name one with --to")
+			}
+			p, err := newPipeline(s, std)
+			if err != nil {
+				return err
+			}
+			d, err := s.dispatch(std)
+			if err != nil {
+				return err
+			}
+			p.outboxOnly = true
+			for _, t := range d.targets {
+				var done []string
+				if t.CanInit() {
+					done, err = t.Init(cmd.Context(), d.settings, index)
+				}
+				for _, line := range done {
+					p.report.event(initEvent{"init", t.String(), line})
+					p.report.say("%s: %s", t, line)
+				}
+				if err != nil {
+					p.report.diagnostic(parse.Diagnostic{Severity: parse.Error, Code: "target", Message: fmt.Sprintf("%s: %v", t, err)})
+					p.condition(exitOwed)
+				} else if len(done) == 0 {
+					p.report.say("%s: nothing to make", t)
+				}
+			}
+			return p.finish(cmd.Context(), nil)
+		},
+	}
+	s.addTargets(c.Flags())
+	c.Flags().BoolVar(&index, "index", false, "add missing indexes to tables that are there")
 	return c
 }
 
@@ -223,7 +265,7 @@ func (p *pipeline) resume(ctx context.Context, db *sqlite.DB, d *dispatch, retry
 		if len(chosen) > 0 && !chosen[st.Target] {
 			continue
 		}
-		t, err := upload.ParseTarget(st.Target)
+		t, err := kinds().Parse(st.Target)
 		if err != nil {
 			return fmt.Errorf("the outbox names a target %q: %w", st.Target, err)
 		}
