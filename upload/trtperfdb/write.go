@@ -22,6 +22,8 @@ type work struct {
 	schema *schema
 	// room is the length of a statement.
 	room int
+	// made are the cases that this transaction made, so that nothing else has them.
+	made map[int64]bool
 }
 
 // write puts records into the tables, in one transaction, and returns an answer for each. Nothing of it stands there if it fails.
@@ -30,7 +32,7 @@ func (s *Store) write(ctx context.Context, conn *sql.Conn, records []*record) (m
 	if err != nil {
 		return nil, err
 	}
-	w := &work{tx: tx, schema: s.schema, room: s.room}
+	w := &work{tx: tx, schema: s.schema, room: s.room, made: map[int64]bool{}}
 	answers, err := w.do(ctx, records)
 	if err != nil {
 		// A transaction whose connection is gone has ended already.
@@ -218,6 +220,10 @@ func (w *work) resolveCases(ctx context.Context, records []*record) error {
 	}
 	missing := slices.DeleteFunc(slices.Clone(order), func(c benchCase) bool { return wanted[c] != 0 })
 	if len(missing) > 0 {
+		var last sql.NullInt64
+		if err := each(ctx, w.tx, func(scan func(...any) error) error { return scan(&last) }, "SELECT MAX(id) FROM cases"); err != nil {
+			return err
+		}
 		var rows [][]any
 		for _, c := range missing {
 			rows = append(rows, []any{c.format, c.network, c.batchsize, c.precision, c.cmd})
@@ -226,8 +232,11 @@ func (w *work) resolveCases(ctx context.Context, records []*record) error {
 			return err
 		}
 		// Ids of rows that were inserted together need not follow one another (clusters step), so they are asked for.
-		if err := w.lookUpCases(ctx, missing, wanted); err != nil {
+		if err := w.readCases(ctx, wanted, "id > ?", last.Int64); err != nil {
 			return err
+		}
+		for _, c := range missing {
+			w.made[wanted[c]] = true
 		}
 	}
 	for _, rec := range records {
@@ -246,25 +255,34 @@ func (w *work) lookUpCases(ctx context.Context, cases []benchCase, wanted map[be
 		names[c.network] = true
 	}
 	networks := slices.Sorted(maps.Keys(names))
-	const longest = 4*150 + 4 // bytes that a network may need in the statement
-	for some := range slices.Chunk(networks, max(1, w.room/longest)) {
-		err := each(ctx, w.tx, func(scan func(...any) error) error {
-			var id int64
-			var c benchCase
-			if err := scan(&id, &c.format, &c.network, &c.batchsize, &c.precision, &c.cmd); err != nil {
-				return err
-			}
-			if known, ok := wanted[c]; ok && (known == 0 || id < known) {
-				wanted[c] = id
-			}
-			return nil
-		}, "SELECT id, format, network, batchsize, `precision`, cmd FROM cases WHERE "+w.schema.column(casesTable, "network").compared("network", some...)+
-			" IN "+marks(len(some)), anys(some)...)
-		if err != nil {
+	for len(networks) > 0 {
+		n, size := 0, 0
+		for n < len(networks) && (n == 0 || size < w.room) {
+			size += 2*len(networks[n]) + len("'', ")
+			n++
+		}
+		some := networks[:n]
+		if err := w.readCases(ctx, wanted, w.schema.column(casesTable, "network").compared("network", some...)+" IN "+marks(n), anys(some)...); err != nil {
 			return err
 		}
+		networks = networks[n:]
 	}
 	return nil
+}
+
+// readCases notes the ids of wanted cases among the rows that a condition chooses.
+func (w *work) readCases(ctx context.Context, wanted map[benchCase]int64, condition string, args ...any) error {
+	return each(ctx, w.tx, func(scan func(...any) error) error {
+		var id int64
+		var c benchCase
+		if err := scan(&id, &c.format, &c.network, &c.batchsize, &c.precision, &c.cmd); err != nil {
+			return err
+		}
+		if known, ok := wanted[c]; ok && (known == 0 || id < known) {
+			wanted[c] = id
+		}
+		return nil
+	}, "SELECT id, format, network, batchsize, `precision`, cmd FROM cases WHERE "+condition, args...)
 }
 
 func anys(texts []string) []any {
@@ -672,8 +690,20 @@ func (w *work) candidates(ctx context.Context, groups []*group) (map[meta][]*can
 		}
 		slices.Reverse(found[m])
 	}
-	if len(ids) == 0 {
+	cases := map[int64]bool{}
+	for _, g := range groups {
+		for _, rec := range g.records {
+			if !w.made[rec.caseID] {
+				cases[rec.caseID] = true
+			}
+		}
+	}
+	if len(ids) == 0 || len(cases) == 0 {
 		return found, nil
+	}
+	runs := len(ids)
+	for id := range cases {
+		ids = append(ids, id)
 	}
 	return found, each(ctx, w.tx, func(scan func(...any) error) error {
 		var run, of int64
@@ -682,7 +712,7 @@ func (w *work) candidates(ctx context.Context, groups []*group) (map[meta][]*can
 		}
 		byID[run].cases[of] = true
 		return nil
-	}, "SELECT run_id, case_id FROM perf_result WHERE run_id IN "+marks(len(ids)), ids...)
+	}, "SELECT run_id, case_id FROM perf_result WHERE run_id IN "+marks(runs)+" AND case_id IN "+marks(len(cases)), ids...)
 }
 
 // makeRun makes a group's row.
