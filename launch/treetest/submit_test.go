@@ -260,6 +260,9 @@ func TestSubmitRefusals(t *testing.T) {
 		"no gate": {submission{list: "x[GOOD]", remove: "jenkins/scripts/perf/disaggregated/slurm_ct_precheck_gate.sh"}, map[string]string{"v3": "FileNotFoundError"}},
 	} {
 		for era, want := range c.want {
+			if strings.Contains(era, "-") && len(c.want) == len(allEras) && os.Getenv("TRTPERF_SOAK") == "" && !distinct(c.want, era) {
+				continue // the era's other form says the same; all are asked where there is time
+			}
 			t.Run(name+"/"+era, func(t *testing.T) {
 				s := c.submission
 				s.era = era
@@ -279,6 +282,12 @@ func TestSubmitRefusals(t *testing.T) {
 			})
 		}
 	}
+}
+
+// distinct reports whether an era's answer is not the one of its newest form, such as v3 of v3-1a43c7d6.
+func distinct(want map[string]string, era string) bool {
+	newest, _, _ := strings.Cut(era, "-")
+	return want[era] != want[newest]
 }
 
 // values sources the exports of a job script, up to its srun arguments, and returns those of some variables.
