@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// SlurmCluster is a Slurm of four nodes, n1 to n4, with four GPUs each, on this machine. Its partitions are batch, and closed, where jobs
+// SlurmCluster is a Slurm of four nodes, n1 to n4, with four GPUs each, on this machine. Its partitions are batch, small, for one node, and closed, where jobs
 // wait.
 type SlurmCluster struct{ home string }
 

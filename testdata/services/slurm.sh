@@ -6,7 +6,7 @@
 #   slurm.sh stop-ctld | start-ctld | restart-ctld --home DIR        the controller, which keeps its state
 #   slurm.sh stop-dbd | start-dbd --home DIR                         the accounting daemon
 # Commands of Slurm reach it with SLURM_CONF set to that path. Everything is under DIR, with a munge key and a MariaDB of its own; Debian's
-# own services are not touched. Partitions: batch (the default), and closed, where jobs wait. The container options of pyxis are taken by a
+# own services are not touched. Partitions: batch (the default), small, for one node, and closed, where jobs wait. The container options of pyxis are taken by a
 # stand-in that does nothing (slurm/container_options.c). --set adds a line to slurm.conf.
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=lib.sh
@@ -79,11 +79,12 @@ start_dbd() {
 	wait_until 30 "$home/slurmdbd.log" sacctmgr -n show cluster
 }
 
-# end_steps ends the step daemons that are left: they outlive slurmd.
+# end_steps ends the step daemons and the jobs' processes that are left: they outlive slurmd.
 end_steps() {
 	local process
 	for process in /proc/[0-9]*; do
-		if [ "$(cat "$process/comm" 2>/dev/null)" = slurmstepd ] && grep -qzxF "SLURM_CONF=$SLURM_CONF" "$process/environ" 2>/dev/null; then
+		if grep -qzxF "SLURM_CONF=$SLURM_CONF" "$process/environ" 2>/dev/null &&
+			{ [ "$(cat "$process/comm")" = slurmstepd ] || grep -qz ^SLURMD_NODENAME= "$process/environ"; } 2>/dev/null; then
 			kill -9 "${process#/proc/}" 2>/dev/null || true
 		fi
 	done
@@ -121,7 +122,7 @@ start() {
 		--seed-file="$munge/seed" </dev/null >>"$munge/start.log" 2>&1
 	gcc -shared -fPIC -o "$home/container_options.so" "$here/slurm/container_options.c"
 	echo "required $home/container_options.so" >"$home/plugstack.conf"
-	for i in 0 1 2 3; do ln -s /dev/null "$home/gpu$i"; done
+	for i in 0 1 2 3; do ln -sfn /dev/null "$home/gpu$i"; done
 	{
 		echo AutoDetect=off
 		echo "NodeName=n[1-4] Name=gpu File=$home/gpu[0-3]"
@@ -158,6 +159,7 @@ CompleteWait=0
 PropagateResourceLimits=NONE
 NodeName=n[1-4] NodeHostname=localhost NodeAddr=127.0.0.1 Port=[$((first + 1))-$((first + 4))] CPUs=8 RealMemory=2000 Gres=gpu:4 State=UNKNOWN
 PartitionName=batch Nodes=ALL Default=YES MaxTime=INFINITE State=UP OverSubscribe=FORCE:8
+PartitionName=small Nodes=ALL MaxNodes=1 MaxTime=10 State=UP OverSubscribe=FORCE:8
 PartitionName=closed Nodes=ALL MaxTime=INFINITE State=DOWN
 CONF
 	if [ -n "$accounting" ]; then
