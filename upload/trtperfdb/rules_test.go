@@ -208,6 +208,7 @@ func TestRuns(t *testing.T) {
 	// Results of trt_perf_parser.py are not joined, whatever its run says.
 	d.do(t, "DELETE FROM perf_result", "INSERT INTO perf_result (case_id, run_id, gpu_time) VALUES (1, 2, 7)")
 	step("7", at(4, 4, 0, "http://ci/2"))
+	step("9", at(20, 1, 300, ""), at(21, 2, 330, "")) // too far apart, in one batch
 }
 
 func TestMerge(t *testing.T) {
