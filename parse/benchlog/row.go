@@ -8,7 +8,26 @@ import (
 	"github.com/trtperf/trtperf/parse"
 )
 
-const blanks = " \t"
+func isBlank(c byte) bool { return c == ' ' || c == '\t' }
+
+// trimLeft drops the blanks at the beginning.
+func trimLeft(b []byte) []byte {
+	for len(b) > 0 && isBlank(b[0]) {
+		b = b[1:]
+	}
+	return b
+}
+
+// trimRight drops the blanks at the end.
+func trimRight(b []byte) []byte {
+	for len(b) > 0 && isBlank(b[len(b)-1]) {
+		b = b[:len(b)-1]
+	}
+	return b
+}
+
+// trim drops the blanks around.
+func trim(b []byte) []byte { return trimLeft(trimRight(b)) }
 
 // escape is a terminal's control sequence: colours and cursor movements, titles, and others of two bytes.
 var escape = regexp.MustCompile(`\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[()][0-9A-Za-z]|[@-Z\\^_=>78])`)
@@ -29,16 +48,16 @@ func clean(text []byte) []byte {
 
 // splitRow reads a line by the rule for rows.
 func splitRow(line []byte) (label, value string, ok bool) {
-	line = bytes.Trim(line, blanks)
+	line = trim(line)
 	colon := rowColon(line)
 	if colon < 0 {
 		return "", "", false
 	}
-	name := bytes.TrimRight(line[:colon], blanks)
+	name := trimRight(line[:colon])
 	if len(name) == 0 || name[0] == '|' || gap(name) >= 0 {
 		return "", "", false
 	}
-	content := bytes.TrimLeft(line[colon+1:], blanks)
+	content := trimLeft(line[colon+1:])
 	if i := gap(content); i >= 0 {
 		content = content[:i]
 	}
@@ -130,11 +149,11 @@ func (p prefix) strip(line []byte) []byte {
 			}
 			i, j = i+digits(p[i:]), j+m
 		case p[i] == ' ' || p[i] == '\t':
-			m := len(line[j:]) - len(bytes.TrimLeft(line[j:], blanks))
+			m := len(line[j:]) - len(trimLeft(line[j:]))
 			if m == 0 && i > 0 && j < len(line) {
 				return line
 			}
-			i, j = len(p)-len(bytes.TrimLeft(p[i:], blanks)), j+m
+			i, j = len(p)-len(trimLeft(p[i:])), j+m
 		case j == len(line) || p[i] != line[j]:
 			return line
 		default:
@@ -244,7 +263,7 @@ func findHeader(b []byte) (headerLine, bool) {
 
 // onlyRule returns the width of a rule of "=" alone, or 0.
 func onlyRule(line []byte) int {
-	line = bytes.Trim(line, blanks)
+	line = trim(line)
 	for _, c := range line {
 		if c != '=' {
 			return 0
@@ -271,11 +290,14 @@ type sectionTitle struct {
 
 // findTitle returns the title that ends a line.
 func findTitle(line []byte, number int) (sectionTitle, bool) {
-	line = bytes.TrimRight(line, blanks)
+	line = trimRight(line)
 	if len(line) == 0 || line[len(line)-1] < 'A' || line[len(line)-1] > 'Z' {
 		return sectionTitle{}, false
 	}
-	i := bytes.LastIndex(line, []byte("= "))
+	i := bytes.LastIndexByte(line, '=')
+	for i >= 0 && line[i+1] != ' ' {
+		i = bytes.LastIndexByte(line[:i], '=')
+	}
 	if i < 0 {
 		return sectionTitle{}, false
 	}

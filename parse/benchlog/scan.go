@@ -210,7 +210,7 @@ func (s *Scanner) row(text []byte, number int, last bool) {
 			s.broken = number
 		}
 		s.open(label, line[:h.start], h.width, number)
-		if rest := line[h.end:]; len(bytes.Trim(rest, blanks)) > 0 {
+		if rest := line[h.end:]; len(trim(rest)) > 0 {
 			s.collapsed(label, rest, number, last)
 		}
 		return
@@ -338,7 +338,7 @@ func (s *Scanner) collapsed(label string, text []byte, number int, last bool) {
 
 // take takes a line of an open block. It is false for a line that is none of the block's.
 func (o *opened) take(line []byte, number int, last bool) bool {
-	line = bytes.Trim(o.prefix.strip(line), blanks)
+	line = trim(o.prefix.strip(line))
 	if rule := onlyRule(line); rule > 0 {
 		if closes(rule, o.width) {
 			o.End, o.closed, o.EndLine = Rule, true, number
@@ -429,16 +429,16 @@ func (s *Scanner) outside(t *task, line []byte, number int, last bool, found []i
 }
 
 // lastAsked returns the last number of prompts that a line asks for with a word: the nearest to the block.
-func lastAsked(line []byte, word string) (int64, bool) {
-	for end := len(line); ; {
-		i := bytes.LastIndex(line[:end], []byte(word))
+func lastAsked(line []byte, word string) (number int64, ok bool) {
+	for from := 0; ; from += len(word) {
+		i := bytes.Index(line[from:], []byte(word))
 		if i < 0 {
-			return 0, false
+			return number, ok
 		}
-		if n, ok := askedAt(line, i, len(word)); ok {
-			return n, true
+		from += i
+		if n, isNumber := askedAt(line, from, len(word)); isNumber {
+			number, ok = n, true
 		}
-		end = i
 	}
 }
 
