@@ -151,6 +151,19 @@ type Source struct {
 	EndLine int `json:"end_line,omitempty"`
 }
 
+// CheckpointIO is how the servers of a role loaded their checkpoints, as their logs say.
+type CheckpointIO struct {
+	// Role is "ctx" or "gen" for workers, and empty for a server that does both.
+	Role string `json:"role,omitempty"`
+	// Requested, Selected and Effective are the policies' names, each once and in order.
+	Requested []string `json:"requested"`
+	Selected  []string `json:"selected"`
+	Effective []string `json:"effective"`
+	// Statuses is the number of lines that say so, Activated that of those whose policy was activated.
+	Statuses  int `json:"statuses"`
+	Activated int `json:"activated"`
+}
+
 // Result is one client's measurement against one server in one test.
 type Result struct {
 	// ID is the identity: 64 hex digits, see [Identify].
@@ -174,6 +187,8 @@ type Result struct {
 	AlsoIn   []Source         `json:"also_in,omitempty"`
 	System   System           `json:"system,omitzero"`
 	Job      Job              `json:"job,omitzero"`
+	// Checkpoints are by role; empty where no server's log says anything.
+	Checkpoints []CheckpointIO `json:"checkpoint_io,omitempty"`
 	// StartedAt and EndedAt bound the measurement, in UTC; zero where unknown.
 	StartedAt time.Time `json:"started_at,omitzero"`
 	EndedAt   time.Time `json:"ended_at,omitzero"`

@@ -38,6 +38,8 @@ type content struct {
 	// steps are the device step times in a generation worker's log, hits those of the user's own expressions.
 	steps *devicestep.Sample
 	hits  []parse.Hits
+	// policies are those in a server's or worker's log.
+	policies []policy
 	// cases are the first ones of a metric-row CSV; rows gives the others.
 	cases []*parse.Result
 	rows  *rows.Scanner
@@ -313,11 +315,17 @@ func (c *content) readFacts(in io.Reader, f located) {
 	c.facts.system.GPU = productName(c.facts.system.GPU)
 }
 
-// readWorker reads what a server's or worker's log may hold: device step times, and what the user's own expressions find.
+// readWorker reads what a server's or worker's log may hold: device step times, what the user's own expressions find, and how the
+// checkpoint was loaded.
 func (c *content) readWorker(in io.Reader, f located, opt *Options) {
+	var watch policyWatch
+	in = io.TeeReader(in, &watch)
+	defer func() { c.policies = watch.close() }()
 	switch {
-	case f.kind != generatorLog:
+	case f.kind != generatorLog && opt.exprs.ForServers():
 		c.hits, c.err = opt.exprs.ServerHits(in)
+	case f.kind != generatorLog:
+		_, c.err = io.Copy(io.Discard, io.LimitReader(in, policiesWithin))
 	case !opt.exprs.ForServers():
 		c.steps, c.err = devicestep.Read(in)
 	default:

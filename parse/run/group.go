@@ -51,7 +51,7 @@ func (f *located) read(opt *Options) bool {
 	switch f.kind {
 	case unknownFile, archiveFile:
 		return logExtensions[strings.ToLower(filepath.Ext(f.name))]
-	case clientLog, jobLog, generatorLog, unfinished, configFile, systemFile, monitorFile, clientJSON, startupFile:
+	case clientLog, jobLog, serverLog, generatorLog, unfinished, configFile, systemFile, monitorFile, clientJSON, startupFile:
 		return true
 	case junitFile:
 		return f.role == ""

@@ -295,6 +295,7 @@ func (r *reader) finish(t test) {
 	}
 	if len(results) > 0 {
 		r.addStartup(&t, results)
+		r.addCheckpoints(&t, results)
 	}
 	sortResults(results)
 	r.Results = append(r.Results, results...)

@@ -2,7 +2,9 @@ package run_test
 
 import (
 	"context"
+	"os/exec"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"strings"
 	"testing"
@@ -86,5 +88,37 @@ func TestStartup(t *testing.T) {
 	broken := readAll(t, run.Options{}, files(t, "-- aggr-k/trtllm-benchmark.0.0.log --\nBLOCK1\n-- aggr-k/startup_metrics.0.json --\n[{\n"))
 	if broken.Inputs.Failed != 1 || len(broken.Results) != 1 || !broken.Results[0].Valid() {
 		t.Errorf("%+v", broken.Inputs)
+	}
+}
+
+// How the servers loaded their checkpoints, as their logs say; a log that does not is skipped as ever.
+func TestCheckpoints(t *testing.T) {
+	line := func(requested, activated string) string {
+		return "[08/23/2026-01:02:03] [TRT-LLM] [I] Checkpoint I/O policy: requested=" + requested + ", selected=direct, activated=" + activated +
+			", effective=direct, fallback_reason=none.\n"
+	}
+	tree := "-- disagg-e2e-k/trtllm-benchmark.0.0.log --\nBLOCK1\n" +
+		"-- disagg-e2e-k/ctx_server_0.log --\n" + strings.Repeat("starting\n", 20_000) + line("auto", "True") + line("direct", "False") + "Checkpoint I/O policy: requested=x\n" +
+		"-- disagg-e2e-k/ctx_server_1.log --\n" + strings.TrimSuffix(line("auto", "True"), "\n") + "\n" +
+		"-- disagg-e2e-k/gen_server_0.log --\n" + line("posix", "False") +
+		"-- disagg-e2e-k/gen_server_1.log --\nnothing\n" +
+		"-- disagg-e2e-k/disagg_server.log --\n" + line("other", "True")
+	want := []parse.CheckpointIO{
+		{Role: "ctx", Requested: []string{"auto", "direct"}, Selected: []string{"direct"}, Effective: []string{"direct"}, Statuses: 3, Activated: 2},
+		{Role: "gen", Requested: []string{"posix"}, Selected: []string{"direct"}, Effective: []string{"direct"}, Statuses: 1},
+	}
+	dir := files(t, tree)
+	packed := filepath.Join(t.TempDir(), "run.tar")
+	if out, err := exec.Command("tar", "-C", dir, "-cf", packed, ".").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for _, path := range []string{dir, packed} {
+		got := readAll(t, run.Options{}, path)
+		if !reflect.DeepEqual(got.Results[0].Checkpoints, want) {
+			t.Errorf("%s: %+v", path, got.Results[0].Checkpoints)
+		}
+		if len(got.Skipped) != 2 || got.Inputs.Failed != 0 {
+			t.Errorf("%s: skipped %v, %+v", path, got.Skipped, got.Inputs)
+		}
 	}
 }
