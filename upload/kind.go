@@ -18,6 +18,8 @@ type Settings struct {
 	Note func(text string)
 	// Now is the clock; nil is the system's.
 	Now func() time.Time
+	// Preview: the store is asked for previews alone, and opening it touches nothing.
+	Preview bool
 }
 
 // StoreKind is a kind of store: how its targets are written and how they are opened. Each store's package has one, and the command line has the

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"text/tabwriter"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -57,16 +57,24 @@ func (p *pipeline) deliver(ctx context.Context, db *sqlite.DB, d *dispatch) erro
 	for _, r := range p.results {
 		orders = append(orders, upload.Order{ID: r.ID, Withhold: p.withhold(r)})
 	}
+	var all []*sending
 	for _, t := range d.targets {
 		withheld, err := db.Owe(ctx, t.String(), orders)
 		if err != nil {
 			return err
 		}
-		if err := p.deliverTo(ctx, db, d, t, withheld); err != nil {
-			return err
-		}
+		all = append(all, &sending{target: t, withheld: withheld})
 	}
-	return nil
+	return p.deliverTo(ctx, db, d, all)
+}
+
+// sending is one target's part of a delivery.
+type sending struct {
+	target   upload.Target
+	withheld []parse.Delivery
+	store    upload.Store
+	tally    parse.Tally
+	err      error
 }
 
 // withhold says why a Result is not delivered, or nothing.
@@ -80,33 +88,62 @@ func (p *pipeline) withhold(r *parse.Result) string {
 	return ""
 }
 
-// deliverTo delivers what one target is owed and counts it.
-func (p *pipeline) deliverTo(ctx context.Context, db *sqlite.DB, d *dispatch, t upload.Target, withheld []parse.Delivery) error {
-	target := t.String()
-	var tally parse.Tally
-	for _, w := range withheld {
-		tally.Add(w.Outcome)
-		p.report.delivery(w)
+// deliverTo delivers what targets are owed, to all of them at the same time, so that a slow or dead one holds up no other, and counts it.
+func (p *pipeline) deliverTo(ctx context.Context, db *sqlite.DB, d *dispatch, all []*sending) error {
+	var telling sync.Mutex
+	for _, s := range all {
+		target := s.target.String()
+		for _, w := range s.withheld {
+			s.tally.Add(w.Outcome)
+			p.report.delivery(w)
+		}
+		owed, err := db.OwedCount(ctx, target)
+		if err != nil {
+			return err
+		}
+		p.owing[target] = owed + len(s.withheld)
+		settings := d.settings
+		settings.Note = func(text string) {
+			telling.Lock()
+			defer telling.Unlock()
+			p.report.say("%s: %s", target, text)
+		}
+		if s.store, err = s.target.Open(ctx, settings); err != nil {
+			// The outbox keeps it all; the message says what to do.
+			p.report.diagnostic(parse.Diagnostic{Severity: parse.Error, Code: "target", Message: fmt.Sprintf("%s: %v; %d results stay owed", target, err, owed)})
+			s.tally.Owed += owed
+		}
 	}
-	owed, err := db.OwedCount(ctx, target)
-	if err != nil {
-		return err
+	var working sync.WaitGroup
+	for _, s := range all {
+		if s.store == nil {
+			continue
+		}
+		working.Go(func() {
+			sent, err := upload.Deliver(ctx, db, s.target.String(), s.store, d.policy, func(one parse.Delivery) {
+				telling.Lock()
+				defer telling.Unlock()
+				p.report.delivery(one)
+			})
+			s.tally.Stored, s.tally.Present, s.tally.Refused, s.tally.Owed = sent.Stored, sent.Present, sent.Refused, sent.Owed
+			s.err = errors.Join(err, s.store.Close())
+		})
 	}
-	p.owing[target] = owed + len(withheld)
-	settings := d.settings
-	settings.Note = func(text string) { p.report.say("%s: %s", target, text) }
-	store, err := t.Open(ctx, settings)
-	if err != nil {
-		// The outbox keeps it all; the message says what to do.
-		p.report.diagnostic(parse.Diagnostic{Severity: parse.Error, Code: "target", Message: fmt.Sprintf("%s: %v; %d results stay owed", target, err, owed)})
-		tally.Owed += owed
-	} else {
-		sent, err := upload.Deliver(ctx, db, target, store, d.policy, p.report.delivery)
-		tally.Stored, tally.Present, tally.Refused, tally.Owed = sent.Stored, sent.Present, sent.Refused, sent.Owed
-		if err := errors.Join(err, store.Close()); err != nil {
+	working.Wait()
+	for _, s := range all {
+		if s.err != nil {
+			return s.err
+		}
+		if err := p.delivered(ctx, db, s); err != nil {
 			return err
 		}
 	}
+	return nil
+}
+
+// delivered notes what became of one target's part.
+func (p *pipeline) delivered(ctx context.Context, db *sqlite.DB, s *sending) error {
+	target, tally := s.target.String(), s.tally
 	p.ledger.Targets[target] = tally
 	if tally.Owed+tally.Refused == 0 {
 		return nil
@@ -132,16 +169,19 @@ func (p *pipeline) deliverTo(ctx context.Context, db *sqlite.DB, d *dispatch, t 
 }
 
 func uploadCommand(s *settings, std stdio) *cobra.Command {
-	var resume, status, retry bool
+	var resume, status, retry, dryRun bool
 	c := &cobra.Command{
 		Use:   "upload PATH…",
 		Short: "Read results, commit them to the local store and deliver them; or deliver what is owed with --resume",
 		Long: "Read run directories, benchmark logs and results.xml files, commit every result to the local store and deliver\n" +
 			"from there to every --to. Without PATHs: --resume delivers what is owed to any target (or to --to alone), --status shows\n" +
-			"what is owed, --retry-refused sends once more what a target refused.",
+			"what is owed, --retry-refused sends once more what a target refused. --dry-run prints the exact documents and sends none.",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if modes := count(resume, status, retry); modes > 1 || (modes == 1) == (len(args) > 0) {
 				return usagef("upload: name files and directories, or one of --resume, --status and --retry-refused")
+			}
+			if dryRun && (status || retry) {
+				return usagef("upload: --dry-run goes with files and directories, or with --resume")
 			}
 			if len(args) > 0 && len(s.to) == 0 {
 				return usagef("upload: no target: name one with --to")
@@ -153,6 +193,9 @@ func uploadCommand(s *settings, std stdio) *cobra.Command {
 			d, err := s.dispatch(std)
 			if err != nil {
 				return err
+			}
+			if dryRun {
+				return p.preview(cmd.Context(), d, args)
 			}
 			if len(args) > 0 {
 				p.keep = true
@@ -184,7 +227,8 @@ func uploadCommand(s *settings, std stdio) *cobra.Command {
 	c.Flags().BoolVar(&resume, "resume", false, "deliver what is owed from earlier commands")
 	c.Flags().BoolVar(&status, "status", false, "show what is stored, owed, refused and withheld for each target")
 	c.Flags().BoolVar(&retry, "retry-refused", false, "send once more what a target refused, with all that is owed")
-	c.AddCommand(initCommand(s, std))
+	c.Flags().BoolVar(&dryRun, "dry-run", false, "print what would be done, and do nothing")
+	c.AddCommand(initCommand(s, std), verifyCommand(s, std))
 	return c
 }
 
@@ -260,7 +304,7 @@ func (p *pipeline) resume(ctx context.Context, db *sqlite.DB, d *dispatch, retry
 	if err != nil {
 		return err
 	}
-	nothing := true
+	var all []*sending
 	for _, st := range status {
 		if len(chosen) > 0 && !chosen[st.Target] {
 			continue
@@ -281,51 +325,20 @@ func (p *pipeline) resume(ctx context.Context, db *sqlite.DB, d *dispatch, retry
 			p.refused(st)
 		}
 		if st.Owed > 0 {
-			nothing = false
-			if err := p.deliverTo(ctx, db, d, t, nil); err != nil {
-				return err
-			}
+			all = append(all, &sending{target: t})
 		}
 	}
-	if nothing {
+	if len(all) == 0 {
 		p.report.say("nothing is owed")
+		return nil
 	}
-	return nil
+	return p.deliverTo(ctx, db, d, all)
 }
 
 // refused says what a target has refused and how it is sent again.
 func (p *pipeline) refused(st sqlite.TargetStatus) {
 	p.report.warn("%d results were refused by %s: %s; when the cause is mended, trtperf upload --retry-refused --db %s sends them again",
 		st.Refused, st.Target, st.LastReason, p.settings.database())
-}
-
-// outboxEvent is the state of one target.
-type outboxEvent struct {
-	Kind     string `json:"kind"`
-	Target   string `json:"target"`
-	Stored   int    `json:"stored"`
-	Owed     int    `json:"owed"`
-	Refused  int    `json:"refused"`
-	Withheld int    `json:"withheld"`
-	Reason   string `json:"reason,omitempty"`
-}
-
-// showOutbox prints what each target is owed.
-func (p *pipeline) showOutbox(ctx context.Context, db *sqlite.DB) error {
-	status, err := db.Status(ctx)
-	if err != nil {
-		return err
-	}
-	w := tabwriter.NewWriter(p.report.text, 0, 8, 2, ' ', 0)
-	fmt.Fprintln(w, "TARGET\tSTORED\tOWED\tREFUSED\tWITHHELD\tLAST REASON")
-	for _, st := range status {
-		p.report.event(outboxEvent{"outbox", st.Target, st.Stored, st.Owed, st.Refused, st.Withheld, st.LastReason})
-		fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\t%s\n", st.Target, st.Stored, st.Owed, st.Refused, st.Withheld, st.LastReason)
-		if st.Owed+st.Refused > 0 {
-			p.condition(exitOwed)
-		}
-	}
-	return w.Flush()
 }
 
 // defaultDeadline is how long a target that takes nothing is asked.

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/trtperf/trtperf/parse"
 	"github.com/trtperf/trtperf/upload"
@@ -28,8 +29,9 @@ func (db *DB) Owe(ctx context.Context, target string, orders []upload.Order) ([]
 				withheld = append(withheld, parse.Delivery{Target: target, ID: o.ID, Outcome: parse.Withheld, Reason: reason})
 			}
 			if _, err := tx.ExecContext(ctx, `
-				INSERT INTO outbox (target, result, state, reason, updated) VALUES (?, ?, ?, ?, ?)
-				ON CONFLICT (target, result) DO UPDATE SET state = excluded.state, reason = excluded.reason, updated = excluded.updated`,
+				INSERT INTO outbox (target, result, state, reason, updated, owed_since) VALUES (?1, ?2, ?3, ?4, ?5, iif(?3 = 'owed', ?5, ''))
+				ON CONFLICT (target, result) DO UPDATE SET reason = excluded.reason, updated = excluded.updated,
+					owed_since = iif(excluded.state = 'owed' AND state = 'owed', owed_since, excluded.owed_since), state = excluded.state`,
 				target, o.ID, state, reason, timestamp()); err != nil {
 				return err
 			}
@@ -111,7 +113,7 @@ func (db *DB) Settle(ctx context.Context, target string, items []upload.Item, an
 
 // Retry makes what a target refused owed again, and returns how many Results that are.
 func (db *DB) Retry(ctx context.Context, target string) (int, error) {
-	changed, err := db.sql.ExecContext(ctx, "UPDATE outbox SET state = 'owed', updated = ? WHERE target = ? AND state = 'refused'", timestamp(), target)
+	changed, err := db.sql.ExecContext(ctx, "UPDATE outbox SET state = 'owed', owed_since = ?1, updated = ?1 WHERE target = ?2 AND state = 'refused'", timestamp(), target)
 	if err != nil {
 		return 0, fmt.Errorf("outbox of %s: %w", db.path, err)
 	}
@@ -123,6 +125,10 @@ func (db *DB) Retry(ctx context.Context, target string) (int, error) {
 type TargetStatus struct {
 	Target                          string
 	Stored, Owed, Refused, Withheld int
+	// Attempts is the most that one owed or refused Result was tried.
+	Attempts int
+	// OwedSince is when the oldest owed Result came to be owed; zero where none is.
+	OwedSince time.Time
 	// LastReason is the reason of the latest delivery that is owed or refused.
 	LastReason string
 }
@@ -131,6 +137,8 @@ type TargetStatus struct {
 func (db *DB) Status(ctx context.Context) ([]TargetStatus, error) {
 	rows, err := db.sql.QueryContext(ctx, `
 		SELECT target, sum(state = 'stored'), sum(state = 'owed'), sum(state = 'refused'), sum(state = 'withheld'),
+			coalesce(max(attempts) FILTER (WHERE state IN ('owed', 'refused')), 0),
+			coalesce(min(owed_since) FILTER (WHERE state = 'owed' AND owed_since <> ''), ''),
 			coalesce((SELECT reason FROM outbox l WHERE l.target = o.target AND l.state IN ('owed', 'refused') AND l.reason <> ''
 				ORDER BY l.updated DESC LIMIT 1), '')
 		FROM outbox o GROUP BY target ORDER BY target`)
@@ -141,12 +149,77 @@ func (db *DB) Status(ctx context.Context) ([]TargetStatus, error) {
 	var all []TargetStatus
 	for rows.Next() {
 		var s TargetStatus
-		if err := rows.Scan(&s.Target, &s.Stored, &s.Owed, &s.Refused, &s.Withheld, &s.LastReason); err != nil {
+		var since string
+		if err := rows.Scan(&s.Target, &s.Stored, &s.Owed, &s.Refused, &s.Withheld, &s.Attempts, &since, &s.LastReason); err != nil {
 			return nil, err
 		}
+		s.OwedSince, _ = time.Parse(time.RFC3339Nano, since)
 		all = append(all, s)
 	}
 	return all, rows.Err()
+}
+
+// Receipt is what the outbox knows of one Result's delivery to one target.
+type Receipt struct {
+	ID    string
+	State parse.Outcome
+	// Current: what the target was sent is what the store holds now.
+	Current  bool
+	Attempts int
+	Reason   string
+}
+
+// Receipts calls yield for the entries of a target in one of the states, in the order of their identities.
+func (db *DB) Receipts(ctx context.Context, target string, state parse.Outcome, yield func(Receipt) error) error {
+	behind := ""
+	for {
+		page, err := db.receipts(ctx, target, state, behind)
+		if err != nil {
+			return fmt.Errorf("outbox of %s: %w", db.path, err)
+		}
+		for _, r := range page {
+			if err := yield(r); err != nil {
+				return err
+			}
+			behind = r.ID
+		}
+		if len(page) == 0 {
+			return nil
+		}
+	}
+}
+
+// receipts reads some entries, so that the store can be asked of other things between two pages.
+func (db *DB) receipts(ctx context.Context, target string, state parse.Outcome, behind string) ([]Receipt, error) {
+	rows, err := db.sql.QueryContext(ctx, `
+		SELECT o.result, o.sent = r.content, o.attempts, o.reason FROM outbox o JOIN results r ON r.id = o.result
+		WHERE o.target = ? AND o.state = ? AND o.result > ? ORDER BY o.result LIMIT 1000`, target, string(state), behind)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var page []Receipt
+	for rows.Next() {
+		r := Receipt{State: state}
+		if err := rows.Scan(&r.ID, &r.Current, &r.Attempts, &r.Reason); err != nil {
+			return nil, err
+		}
+		page = append(page, r)
+	}
+	return page, rows.Err()
+}
+
+// OweAgain makes Results that a target is noted to have owed again, as when it has lost them.
+func (db *DB) OweAgain(ctx context.Context, target string, ids []string) error {
+	return db.outbox(ctx, func(tx *sql.Tx) error {
+		for _, id := range ids {
+			if _, err := tx.ExecContext(ctx, "UPDATE outbox SET state = 'owed', owed_since = ?1, updated = ?1 WHERE target = ?2 AND result = ?3",
+				timestamp(), target, id); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // Put makes the file a target: it merges Results as Commit does.

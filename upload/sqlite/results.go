@@ -235,3 +235,20 @@ func (db *DB) Results(ctx context.Context, f Filter, yield func(*parse.Result) e
 	}
 	return rows.Err()
 }
+
+// Result returns one stored Result; nil where the store has none of that identity.
+func (db *DB) Result(ctx context.Context, id string) (*parse.Result, error) {
+	var document []byte
+	err := db.sql.QueryRowContext(ctx, "SELECT document FROM results WHERE id = ?", id).Scan(&document)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("local store %s: %w", db.path, err)
+	}
+	r, err := decode(document)
+	if err != nil {
+		return nil, fmt.Errorf("local store %s: %w", db.path, err)
+	}
+	return r, nil
+}

@@ -80,6 +80,9 @@ CREATE TABLE readings (
   mark   TEXT NOT NULL,                   -- changes when one of the files does
   run    BLOB NOT NULL                    -- what the run held: JSON, zstd
 ) WITHOUT ROWID;
+`, `
+ALTER TABLE outbox ADD COLUMN owed_since TEXT NOT NULL DEFAULT ''; -- when it came to be owed, as it is now
+UPDATE outbox SET owed_since = updated WHERE state = 'owed';
 `}
 
 // DB is an open store.
@@ -104,11 +107,23 @@ func OpenExisting(ctx context.Context, path string) (*DB, error) {
 	return open(ctx, path, "rw")
 }
 
+// OpenToRead opens a store that must be there and writes nothing to it, not even the tables of a newer version.
+func OpenToRead(ctx context.Context, path string) (*DB, error) {
+	if _, err := os.Stat(path); err != nil {
+		return nil, fmt.Errorf("no store at %s: name one with --db: %w", path, err)
+	}
+	return open(ctx, path, "ro")
+}
+
 func open(ctx context.Context, path, mode string) (*DB, error) {
+	lock, pragmas := "immediate", []string{"busy_timeout(30000)", "journal_mode(DELETE)", "synchronous(FULL)", "foreign_keys(ON)", "cache_size(-16000)", "trusted_schema(OFF)"}
+	if mode == "ro" {
+		lock, pragmas = "deferred", []string{"busy_timeout(30000)", "trusted_schema(OFF)"}
+	}
 	address := url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: url.Values{
 		"mode":    {mode},
-		"_txlock": {"immediate"},
-		"_pragma": {"busy_timeout(30000)", "journal_mode(DELETE)", "synchronous(FULL)", "foreign_keys(ON)", "cache_size(-16000)", "trusted_schema(OFF)"},
+		"_txlock": {lock},
+		"_pragma": pragmas,
 	}.Encode()}
 	handle, err := sql.Open("sqlite", address.String())
 	if err != nil {
@@ -116,7 +131,7 @@ func open(ctx context.Context, path, mode string) (*DB, error) {
 	}
 	handle.SetMaxOpenConns(1)
 	db := &DB{path: path, sql: handle}
-	if err := db.migrate(ctx); err != nil {
+	if err := db.migrate(ctx, mode == "ro"); err != nil {
 		handle.Close()
 		return nil, fmt.Errorf("local store %s: %w (--db names another file)", path, err)
 	}
@@ -124,7 +139,7 @@ func open(ctx context.Context, path, mode string) (*DB, error) {
 }
 
 // migrate makes the tables in a new file and refuses a file that a later trtperf wrote, or somebody else.
-func (db *DB) migrate(ctx context.Context) error {
+func (db *DB) migrate(ctx context.Context, readOnly bool) error {
 	return db.write(ctx, func(tx *sql.Tx) error {
 		var version, tables int
 		if err := tx.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
@@ -140,6 +155,8 @@ func (db *DB) migrate(ctx context.Context) error {
 			return fmt.Errorf("written by a later trtperf (schema %d, this one knows %d): use that one", version, schemaVersion)
 		case version == 0 && tables > 0:
 			return errors.New("an SQLite file of another program")
+		case readOnly:
+			return fmt.Errorf("written by an earlier trtperf (schema %d, this one has %d): any command that writes to it brings it up to date", version, schemaVersion)
 		}
 		for _, step := range migrations[version:] {
 			if _, err := tx.ExecContext(ctx, step); err != nil {
