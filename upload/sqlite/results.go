@@ -246,7 +246,7 @@ func (db *DB) Result(ctx context.Context, id string) (*parse.Result, error) {
 	if err != nil {
 		return nil, fmt.Errorf("local store %s: %w", db.path, err)
 	}
-	r, err := decode(document)
+	r, err := new(decoder).decode(document)
 	if err != nil {
 		return nil, fmt.Errorf("local store %s: %w", db.path, err)
 	}
