@@ -29,52 +29,70 @@ import (
 // ID is the field that holds the identity, as _id does.
 const ID = "s_trtperf_id"
 
-// field is a field of the document and how its value is appended to a JSON text; a Result that has no value adds nothing.
+// field is a field of the document and how it is appended to a JSON text, with a comma in front; a Result that has no value adds nothing.
 type field struct {
 	name   string
 	append func(b []byte, r *parse.Result) []byte
 }
 
+// key is a field's name as JSON, with a comma in front and a colon behind.
+func key(name string) string { return `,"` + name + `":` }
+
 func text(name string, value func(*parse.Result) string) field {
+	key := key(name)
 	return field{name, func(b []byte, r *parse.Result) []byte {
 		if s := value(r); s != "" {
-			return appendText(b, s)
+			return appendText(append(b, key...), s)
 		}
 		return b
 	}}
 }
 
 func whole(name string, value func(*parse.Result) *int) field {
+	key := key(name)
 	return field{name, func(b []byte, r *parse.Result) []byte {
 		if n := value(r); n != nil {
-			return strconv.AppendInt(b, int64(*n), 10)
+			return strconv.AppendInt(append(b, key...), int64(*n), 10)
+		}
+		return b
+	}}
+}
+
+func long(name string, value func(*parse.Result) *int64) field {
+	key := key(name)
+	return field{name, func(b []byte, r *parse.Result) []byte {
+		if n := value(r); n != nil {
+			return strconv.AppendInt(append(b, key...), *n, 10)
 		}
 		return b
 	}}
 }
 
 func number(name string, value func(*parse.Result) *float64) field {
+	key := key(name)
 	return field{name, func(b []byte, r *parse.Result) []byte {
 		if v := value(r); v != nil && finite(*v) {
-			return appendNumber(b, *v)
+			return appendNumber(append(b, key...), *v)
 		}
 		return b
 	}}
 }
 
 func truth(name string, value func(*parse.Result) *bool) field {
+	key := key(name)
 	return field{name, func(b []byte, r *parse.Result) []byte {
 		if v := value(r); v != nil {
-			return strconv.AppendBool(b, *v)
+			return strconv.AppendBool(append(b, key...), *v)
 		}
 		return b
 	}}
 }
 
 func stamp(name string, value func(*parse.Result) time.Time) field {
+	key := key(name)
 	return field{name, func(b []byte, r *parse.Result) []byte {
 		if t := value(r); !t.IsZero() {
-			return strconv.AppendInt(b, t.UnixMilli(), 10)
+			return strconv.AppendInt(append(b, key...), t.UnixMilli(), 10)
 		}
 		return b
 	}}
@@ -113,12 +131,7 @@ var fields = []field{
 	whole("l_num_ctx_servers", func(r *parse.Result) *int { return r.Labels.ContextServers }),
 	whole("l_num_gen_servers", func(r *parse.Result) *int { return r.Labels.GenerationServers }),
 	truth("b_eos", func(r *parse.Result) *bool { return r.Labels.SpecDecoding }),
-	{"l_requests_asked", func(b []byte, r *parse.Result) []byte {
-		if r.Requests.Asked == nil {
-			return b
-		}
-		return strconv.AppendInt(b, *r.Requests.Asked, 10)
-	}},
+	long("l_requests_asked", func(r *parse.Result) *int64 { return r.Requests.Asked }),
 	text("s_gpu_type", gpuType),
 	text("s_gpu_name", func(r *parse.Result) string { return r.System.GPU }),
 	whole("l_gpu_count", func(r *parse.Result) *int { return r.System.GPUCount }),
@@ -161,31 +174,25 @@ var fields = []field{
 
 // once are fields that a document is made with. A store never writes them over what it has.
 var once = []field{
-	constant("b_is_baseline", "false"),
-	constant("b_is_regression", "false"),
-	unknown("b_is_post_merge", postMerge, "false"),
-	unknown("b_is_pr_job", pullRequest, "true"),
-	{"s_branch", func(b []byte, r *parse.Result) []byte {
-		if branch(r) != "" {
-			return b
-		}
-		return append(b, `""`...)
-	}},
+	unknown("b_is_baseline", nobodyTells, "false"),
+	unknown("b_is_regression", nobodyTells, "false"),
+	unknown("b_is_post_merge", func(r *parse.Result) bool { return postMerge(r) != nil }, "false"),
+	unknown("b_is_pr_job", func(r *parse.Result) bool { return pullRequest(r) != nil }, "true"),
+	unknown("s_branch", func(r *parse.Result) bool { return branch(r) != "" }, `""`),
 }
 
-func constant(name, value string) field {
-	return field{name, func(b []byte, _ *parse.Result) []byte { return append(b, value...) }}
-}
-
-// unknown is a truth where no reading tells it.
-func unknown(name string, told func(*parse.Result) *bool, value string) field {
+// unknown is the value of a field that no reading tells.
+func unknown(name string, told func(*parse.Result) bool, value string) field {
+	text := key(name) + value
 	return field{name, func(b []byte, r *parse.Result) []byte {
-		if told(r) != nil {
+		if told(r) {
 			return b
 		}
-		return append(b, value...)
+		return append(b, text...)
 	}}
 }
+
+func nobodyTells(*parse.Result) bool { return false }
 
 // others are the names of fields that stand in no table: status and times.
 var others = []string{"b_is_valid", "s_failure_reasons", "ts_created", "@timestamp", "_id"}
@@ -279,7 +286,7 @@ type Encoder struct {
 // metric is where a metric goes.
 type metric struct {
 	name, field string
-	key         string // the field's name as JSON with its colon
+	key         string
 	whole       bool
 	order       int    // its place in the table, or behind it
 	fault       string // why it cannot go anywhere
@@ -315,7 +322,7 @@ func NewEncoder(table *parse.Table, now func() time.Time) *Encoder {
 var fieldName = regexp.MustCompile(`^[dl]_[a-z0-9_]+$`)
 
 func (e *Encoder) metric(name, field string) *metric {
-	m := &metric{name: name, field: field, key: `"` + field + `":`, whole: strings.HasPrefix(field, "l_"), order: len(e.rows)}
+	m := &metric{name: name, field: field, key: key(field), whole: strings.HasPrefix(field, "l_"), order: len(e.rows)}
 	switch {
 	case !fieldName.MatchString(field):
 		m.fault = fmt.Sprintf("field %q of metric %q: want d_ or l_ and lower-case letters, digits and underscores", field, name)
@@ -351,17 +358,18 @@ func (e *Encoder) other(name string) *metric {
 // there is none. An error names the field that no document can have.
 func (e *Encoder) AppendUpdate(b []byte, item upload.Item) ([]byte, error) {
 	r := item.Result
-	b = append(b, `{"doc":{`...)
+	b = append(b, `{"doc":`...)
 	start := len(b)
 	b, err := e.appendShared(b, r)
 	if err != nil {
 		return nil, err
 	}
 	end := len(b)
+	b[start] = '{' // in place of the comma before the first field
 	if !r.Valid() || item.Delivered || slices.Contains(r.Checked, parse.InJUnit) {
 		b = appendStatus(b, r)
 	}
-	b = append(b, `},"upsert":{`...)
+	b = append(b, `},"upsert":`...)
 	b = append(b, b[start:end]...)
 	b = e.appendOnce(b, r, true)
 	return append(b, `}}`...), nil
@@ -372,7 +380,6 @@ func (e *Encoder) AppendUpdate(b []byte, item upload.Item) ([]byte, error) {
 func (e *Encoder) AppendWhole(b []byte, r *parse.Result) ([]byte, error) {
 	b = append(b, `{"_id":`...)
 	b = appendText(b, r.ID)
-	b = append(b, ',')
 	b, err := e.appendShared(b, r)
 	if err != nil {
 		return nil, err
@@ -381,7 +388,7 @@ func (e *Encoder) AppendWhole(b []byte, r *parse.Result) ([]byte, error) {
 	return append(b, '}'), nil
 }
 
-// appendShared appends what a reading knows, each field but the first with a comma in front.
+// appendShared appends what a reading knows, each field with a comma in front; there is at least the identity.
 func (e *Encoder) appendShared(b []byte, r *parse.Result) ([]byte, error) {
 	b = appendFields(b, fields, r)
 	// In the order of the table, and behind it by name, so that the same Result makes the same document each time.
@@ -418,7 +425,7 @@ func (m *metric) append(b []byte, v float64) ([]byte, error) {
 	if m.fault != "" {
 		return nil, fmt.Errorf("%s", m.fault)
 	}
-	b = append(comma(b), m.key...)
+	b = append(b, m.key...)
 	const exact = 1 << 53
 	switch {
 	case !finite(v):
@@ -433,29 +440,13 @@ func (m *metric) append(b []byte, v float64) ([]byte, error) {
 
 func appendFields(b []byte, fields []field, r *parse.Result) []byte {
 	for i := range fields {
-		f := &fields[i]
-		before := len(b)
-		b = append(comma(b), '"')
-		b = append(b, f.name...)
-		b = append(b, '"', ':')
-		named := len(b)
-		if b = f.append(b, r); len(b) == named {
-			b = b[:before]
-		}
+		b = fields[i].append(b, r)
 	}
 	return b
 }
 
-// comma separates a field from the one before it.
-func comma(b []byte) []byte {
-	if last := b[len(b)-1]; last == '{' || last == ',' {
-		return b
-	}
-	return append(b, ',')
-}
-
 func appendStatus(b []byte, r *parse.Result) []byte {
-	b = append(comma(b), `"b_is_valid":`...)
+	b = append(b, `,"b_is_valid":`...)
 	b = strconv.AppendBool(b, r.Valid())
 	b = append(b, `,"s_failure_reasons":"`...)
 	for i, reason := range r.Reasons {
