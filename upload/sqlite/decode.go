@@ -18,6 +18,8 @@ type decoder struct {
 	at   int
 	// ids are the test ids met so far: many Results have the same, and reading one is not cheap.
 	ids map[string]parse.TestID
+	// longest is the length of the last long list, and metrics the number of the last metrics: the next ones are often alike.
+	longest, metrics int
 }
 
 // decode reads one document.
@@ -70,10 +72,11 @@ func readerOf(t reflect.Type) func(d *decoder, v reflect.Value) bool {
 	case reflect.TypeFor[map[string]parse.Value]():
 		value := planOf(reflect.TypeFor[parse.Value]())
 		return func(d *decoder, v reflect.Value) bool {
-			metrics := make(map[string]parse.Value, 32)
+			metrics := make(map[string]parse.Value, d.metrics)
 			var one parse.Value
 			into := reflect.ValueOf(&one).Elem()
 			v.Set(reflect.ValueOf(metrics))
+			defer func() { d.metrics = len(metrics) }()
 			return d.members(func(name string) bool {
 				one = parse.Value{}
 				ok := d.object(into, value)
@@ -129,9 +132,12 @@ func readerOf(t reflect.Type) func(d *decoder, v reflect.Value) bool {
 			if !d.skip('[') || d.skip(']') { // encoding/json leaves empty ones out
 				return false
 			}
-			v.Grow(8)
+			const long = 8
+			v.Grow(2)
 			for n := 0; ; n++ {
-				if n == v.Cap() {
+				if n == long && d.longest > n {
+					v.Grow(d.longest - n)
+				} else if n == v.Cap() {
 					v.Grow(1)
 				}
 				v.SetLen(n + 1)
@@ -139,6 +145,9 @@ func readerOf(t reflect.Type) func(d *decoder, v reflect.Value) bool {
 					return false
 				}
 				if !d.skip(',') {
+					if n >= long {
+						d.longest = n + 1
+					}
 					return d.skip(']')
 				}
 			}
