@@ -248,7 +248,15 @@ func (p *Plan) roleScript(s Step) (string, error) {
 		name, value, _ := strings.Cut(e, "=")
 		w.line("export %s=%s", name, w.quote(value))
 	}
-	w.line("exec %s", w.words(s.Argv))
+	if s.Tasks <= 1 {
+		w.line("exec %s", w.words(s.Argv))
+		return w.String(), w.err
+	}
+	w.line("# srun tells the highest code of all ranks, also of those that it ends itself. The first rank's is the test's.")
+	w.line("code=0")
+	w.line("%s || code=$?", w.words(s.Argv))
+	w.line(`[ "${SLURM_PROCID:-0}" != 0 ] || echo "$code" >%s`, w.quote(p.Path(exitPath(s.Role))+".rank0"))
+	w.line(`exit "$code"`)
 	return w.String(), w.err
 }
 
@@ -284,6 +292,9 @@ role() {
 	local name=$1 log=$2 code=0
 	shift 2
 	srun ${srunArgs[@]+"${srunArgs[@]}"} --job-name="$name" --kill-on-bad-exit=1 "$@" bash "$workspace/roles/$name.sh" >>"$log" 2>&1 || code=$?
+	if [ "$code" != 0 ] && [ -s "$workspace/exit/$name.rank0" ] && [ "$(cat "$workspace/exit/$name.rank0")" != 0 ]; then
+		code=$(cat "$workspace/exit/$name.rank0")
+	fi
 	echo "$code" >"$workspace/exit/$name.tmp"
 	mv "$workspace/exit/$name.tmp" "$workspace/exit/$name"
 }
@@ -325,7 +336,7 @@ until [ -e exit/%[1]s ]; do
 	for file in exit/*_*; do
 		[ -e "$file" ] || continue
 		case $file in
-		*.tmp) continue ;;
+		*.tmp | *.rank0) continue ;;
 		esac
 		if [ "$(cat "$file")" != 0 ] && [ ! -e exit/%[1]s ]; then
 			echo "${file#exit/} ended with exit code $(cat "$file") before the test was at its end" >&2

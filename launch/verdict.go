@@ -46,6 +46,9 @@ func (p *Plan) Verdict(ctx context.Context, o Outcome) error {
 	var exit *int
 	if benchmark != nil {
 		exit = benchmark.Exit
+		if exit != nil && *exit > killed && p.Benchmark().Tasks > 1 {
+			exit = nil // the code of a rank that srun has ended after another one
+		}
 		judge("pytest", exit, benchmark.Words())
 		if benchmark.Signal != 0 && !o.Lost {
 			lost = append(lost, fmt.Errorf("pytest %s", benchmark.Words()))
@@ -101,6 +104,9 @@ func (p *Plan) died(x *StepOutcome) error {
 	}
 	return fmt.Errorf("%s %s before the test was at its end; %s", x.Role, x.Words(), tail)
 }
+
+// killed is the exit code above which a signal is meant.
+const killed = 128
 
 // words are a job's state and why.
 func (o *Outcome) words() string {

@@ -19,6 +19,7 @@ import (
 	"github.com/trtperf/trtperf/launch"
 	"github.com/trtperf/trtperf/launch/local"
 	"github.com/trtperf/trtperf/launch/script"
+	"github.com/trtperf/trtperf/launch/slurm"
 	"github.com/trtperf/trtperf/parse"
 )
 
@@ -30,11 +31,13 @@ type launching struct {
 	request  launch.Request // what all tests have in common
 	dryRun   bool
 	process  bool
+	attach   string // a run's directory
+	follow   bool
 
 	on, submit, pytest                  string
 	time, queue, finish, grace, results time.Duration
 	timeout                             time.Duration
-	runLimit                            time.Duration
+	poll                                time.Duration
 }
 
 func launchCommand(s *settings, std stdio) *cobra.Command {
@@ -48,8 +51,14 @@ func launchCommand(s *settings, std stdio) *cobra.Command {
 			"--config-dir and in the checkout. Everything that the run writes lies in the workspace, which must be new, plan.json among\n" +
 			"it: --from plan.json does the same again. --process reads the results and goes on as trtperf process does.",
 		Args: func(_ *cobra.Command, args []string) error {
-			if (len(args) == 1) == (s.from != "") || len(args) > 1 {
-				return usagef("launch: name one node id, configuration or test-list file, or a plan with --from")
+			sources := len(args)
+			for _, other := range []string{s.from, l.attach} {
+				if other != "" {
+					sources++
+				}
+			}
+			if sources != 1 {
+				return usagef("launch: name one node id, configuration or test-list file, or a plan with --from, or a run with --attach")
 			}
 			return nil
 		},
@@ -74,6 +83,8 @@ func launchCommand(s *settings, std stdio) *cobra.Command {
 	f.StringVar(&l.on, "on", string(launch.Local), "where to run: local or slurm")
 	f.StringVar(&l.submit, "submit", string(launch.SubmitAuto), "how a disaggregated Slurm job is made: tree (the checkout's own submit.py), native, or auto")
 	s.addFrom(f)
+	f.StringVar(&l.attach, "attach", "", "watch the Slurm job of a run's directory, as after a lost terminal")
+	f.BoolVar(&l.follow, "follow", false, "print what the Slurm job's log holds, as it grows")
 	f.BoolVar(&l.dryRun, "dry-run", false, "print what would be done, and do nothing")
 	f.BoolVar(&l.process, "process", false, "read the results of the run, write CSVs, commit and deliver")
 	f.BoolVar(&r.NoCollect, "no-collect", false, "do not ask pytest first whether it knows the id")
@@ -86,7 +97,7 @@ func launchCommand(s *settings, std stdio) *cobra.Command {
 	f.IntVar(&r.Nodes, "nodes", 0, "nodes of a job, for tests without a configuration")
 	f.StringVar(&r.Slurm.Partition, "partition", "", "Slurm partition")
 	f.StringVar(&r.Slurm.Account, "account", "", "Slurm account")
-	f.DurationVar(&l.time, "time", 0, "time limit of the Slurm job (default 4h)")
+	f.DurationVar(&l.time, "time", time.Duration(launch.DefaultTimeLimit), "how long the test may run, here or as a Slurm job, whose time limit it is")
 	f.StringVar(&r.Slurm.GPURequest, "gpu-request", launch.GPUsPerNode, "how the job asks for GPUs: gpus-per-node, gres or none")
 	f.IntVar(&r.Slurm.Segment, "segment", 0, "segment size of the job, where Slurm knows segments")
 	f.StringVar(&r.Slurm.MPI, "mpi", "", "MPI type of the workers' steps, such as pmix")
@@ -97,8 +108,8 @@ func launchCommand(s *settings, std stdio) *cobra.Command {
 	f.StringArrayVar(&r.Slurm.SrunArgs, "srun-arg", nil, "further argument for every srun step; repeatable")
 	w := launch.DefaultWaits()
 	f.DurationVar(&l.timeout, "test-timeout", 0, "pytest's own limit for the test, by pytest-timeout")
-	f.DurationVar(&l.runLimit, "run-limit", time.Duration(w.Run), "how long the test may run")
 	f.DurationVar(&l.queue, "queue-limit", time.Duration(w.Queue), "how long the job may wait to start")
+	f.DurationVar(&l.poll, "poll", time.Duration(w.Poll), "time between two looks at a Slurm job")
 	f.DurationVar(&l.finish, "finish-limit", time.Duration(w.Finish), "how long servers may take to end after the test")
 	f.DurationVar(&l.grace, "grace", time.Duration(w.Grace), "how long an interrupted process, or a cancelled job, may take to end")
 	f.DurationVar(&l.results, "results-limit", time.Duration(w.Results), "how long result files may take to appear")
@@ -133,8 +144,8 @@ func (l *launching) complete() error {
 	r.Submit, r.Pytest = launch.Submit(l.submit), strings.Fields(l.pytest)
 	r.TestTimeout, r.Slurm.TimeLimit = launch.Duration(l.timeout), launch.Duration(l.time)
 	r.Waits = launch.DefaultWaits()
-	for to, from := range map[*launch.Duration]time.Duration{&r.Waits.Run: l.runLimit, &r.Waits.Queue: l.queue, &r.Waits.Finish: l.finish,
-		&r.Waits.Grace: l.grace, &r.Waits.Results: l.results} {
+	for to, from := range map[*launch.Duration]time.Duration{&r.Waits.Run: l.time, &r.Waits.Queue: l.queue, &r.Waits.Finish: l.finish,
+		&r.Waits.Grace: l.grace, &r.Waits.Results: l.results, &r.Waits.Poll: l.poll} {
 		if from <= 0 {
 			return usagef("launch: limits must be above 0")
 		}
@@ -151,6 +162,21 @@ func (l *launching) complete() error {
 func (l *launching) run(ctx context.Context, target string) error {
 	if err := l.complete(); err != nil {
 		return err
+	}
+	if l.attach != "" {
+		plan, err := launch.ReadPlan(filepath.Join(l.attach, launch.PlanFile))
+		if err != nil {
+			return usagef("launch: --attach: %w", err)
+		}
+		if plan.Workspace, err = filepath.Abs(l.attach); err != nil {
+			return err
+		}
+		if plan.On != launch.Slurm {
+			return usagef("launch: --attach %s: a local run, of which nothing is left to watch", l.attach)
+		}
+		l.show(plan)
+		outcome, err := slurm.Attach(ctx, plan, l.slurm())
+		return l.end(ctx, plan, outcome, err)
 	}
 	if from := l.settings.from; from != "" {
 		plan, err := launch.Again(from, l.request.Workspace, l.request.RunID)
@@ -235,14 +261,45 @@ func (l *launching) carryOut(ctx context.Context, plan *launch.Plan) error {
 		return usagef("launch: %w", err)
 	}
 	outcome, err := l.execute(ctx, plan)
+	return l.end(ctx, plan, outcome, err)
+}
+
+// execute carries out a plan whose files are written.
+func (l *launching) execute(ctx context.Context, plan *launch.Plan) (launch.Outcome, error) {
+	if plan.On == launch.Slurm {
+		if err := plan.Prepare(ctx, os.Environ()); err != nil {
+			return launch.Outcome{Interrupted: ctx.Err() != nil}, err
+		}
+		return slurm.Run(ctx, plan, l.slurm())
+	}
+	// A lost terminal ends what runs on it. A job on Slurm goes on, and --attach takes it up again.
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGHUP)
+	defer stop()
+	return local.Run(ctx, plan, local.Options{Output: l.std.err, Notify: l.event, Environ: os.Environ()})
+}
+
+func (l *launching) slurm() slurm.Options {
+	o := slurm.Options{Client: slurm.NewClient(os.Environ()), Notify: l.event}
+	if l.follow {
+		o.Output = l.std.err
+	}
+	return o
+}
+
+// end says what became of a plan, and goes on to its results.
+func (l *launching) end(ctx context.Context, plan *launch.Plan, outcome launch.Outcome, err error) error {
 	if err == nil {
 		err = plan.Verdict(ctx, outcome)
 	}
 	switch {
 	case errors.Is(err, launch.ErrTestFailed):
 		err = &codeError{exitFailed, fmt.Errorf("launch: %w", err)}
-	case ctx.Err() != nil:
-		err = &codeError{exitInterrupted, errors.New("launch: interrupted; everything that ran has been ended")}
+	case ctx.Err() != nil || outcome.Interrupted:
+		what := "everything that ran has been ended"
+		if outcome.JobID != "" {
+			what = "job " + outcome.JobID + " has been cancelled"
+		}
+		err = &codeError{exitInterrupted, errors.New("launch: interrupted; " + what)}
 	case err != nil:
 		err = &codeError{exitLaunch, fmt.Errorf("launch: %w", err)}
 	}
@@ -256,17 +313,6 @@ func (l *launching) carryOut(ctx context.Context, plan *launch.Plan) error {
 		return joined(slices.DeleteFunc([]error{err, processed}, func(err error) bool { return err == nil }))
 	}
 	return err
-}
-
-// execute carries out a plan whose files are written.
-func (l *launching) execute(ctx context.Context, plan *launch.Plan) (launch.Outcome, error) {
-	if plan.On == launch.Slurm {
-		return launch.Outcome{}, errors.New("--on slurm: this build cannot submit jobs")
-	}
-	// A lost terminal ends what runs on it.
-	ctx, stop := signal.NotifyContext(ctx, syscall.SIGHUP)
-	defer stop()
-	return local.Run(ctx, plan, local.Options{Output: l.std.err, Notify: l.event, Environ: os.Environ()})
 }
 
 // show prints a plan for people.

@@ -45,7 +45,7 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Condition: func(name string) (bool, error) {
-			program, known := map[string]string{"opensearch": "mvn", "mariadb": "mariadb", "pytest": "python3"}[name]
+			program, known := map[string]string{"opensearch": "mvn", "mariadb": "mariadb", "pytest": "python3", "slurm": "sbatch"}[name]
 			if !known {
 				return false, fmt.Errorf("unknown condition %q", name)
 			}
@@ -53,7 +53,7 @@ func TestScripts(t *testing.T) {
 			_, missing := exec.LookPath(program)
 			return os.Getenv("TRTPERF_REQUIRE_SERVICES") == "1" || missing == nil, nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exit": exitsWith, "node": node, "mariadb": mariadb, "documents": documents, "pytest-on-path": pytestOnPath, "edit": edit},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exit": exitsWith, "node": node, "mariadb": mariadb, "documents": documents, "pytest-on-path": pytestOnPath, "edit": edit, "slurm": slurmCluster, "checkout": checkout},
 	})
 }
 
@@ -64,6 +64,50 @@ func pytestOnPath(ts *testscript.TestScript, _ bool, _ []string) {
 		ts.Fatalf("%v\n%s", err, out)
 	}
 	ts.Setenv("PATH", strings.TrimSpace(string(out))+string(os.PathListSeparator)+ts.Getenv("PATH"))
+}
+
+// slurmCluster sets SLURM_CONF for a Slurm of four nodes: that of the whole test run, else one of the script's own. The drafts of the
+// checkouts do not wait as the real ones do.
+func slurmCluster(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 0 {
+		ts.Fatalf("usage: slurm")
+	}
+	for name, value := range map[string]string{"TREE_DRAFT_SLEEP": "0", "TREE_DRAFT_SETTLE": "0", "TREE_DRAFT_MPI": "none", "TREE_RUN_SLEEP": "1"} {
+		ts.Setenv(name, value)
+	}
+	conf := os.Getenv("TRTPERF_TEST_SLURM_CONF")
+	if conf == "" {
+		home, err := os.MkdirTemp("", "slurm") // the paths of sockets are short
+		ts.Check(err)
+		command := exec.Command("../../testdata/services/slurm.sh", "start", "--home", home)
+		var complaint strings.Builder
+		command.Stderr = &complaint
+		if _, err := command.Output(); err != nil {
+			ts.Fatalf("%v\n%s", err, complaint.String())
+		}
+		ts.Defer(func() {
+			_ = exec.Command("../../testdata/services/slurm.sh", "stop", "--home", home).Run()
+			_ = os.RemoveAll(home)
+		})
+		conf = filepath.Join(home, "slurm.conf")
+	}
+	ts.Setenv("SLURM_CONF", conf)
+}
+
+// checkout copies the test tree, with the launch scripts of an era over it: checkout DIR [ERA].
+func checkout(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 1 || len(args) > 2 {
+		ts.Fatalf("usage: checkout DIR [ERA]")
+	}
+	sources := []string{"tree"}
+	if len(args) == 2 {
+		sources = append(sources, filepath.Join("tree-eras", args[1]))
+	}
+	for _, source := range sources {
+		if out, err := exec.Command("cp", "-RL", filepath.Join("../../testdata", source)+"/.", ts.MkAbs(args[0])).CombinedOutput(); err != nil {
+			ts.Fatalf("%v\n%s", err, out)
+		}
+	}
 }
 
 // edit replaces a text in a file: edit FILE OLD NEW.
