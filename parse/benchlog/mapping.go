@@ -79,7 +79,7 @@ func (l *lines) readOn() {
 	if _, err := l.mapped.Seek(offset, io.SeekStart); err != nil {
 		l.eof, l.err = true, err
 	}
-	l.in = &unsplitter{r: l.mapped.Mapped, bytes: offset}
+	l.r, l.read = l.mapped.Mapped, offset
 	l.mapped = nil
 	l.useBuffer()
 }

@@ -26,7 +26,9 @@ type line struct {
 
 // lines cuts a log into lines.
 type lines struct {
-	in     *unsplitter
+	r      io.Reader
+	read   int64       // from r
+	in     *unsplitter // reads r for it as soon as srun has parted a line; nil before
 	finder *finder
 	mapped *mapping // nil where the text is read
 	array  *[longest + chunk]byte
@@ -49,7 +51,7 @@ var buffers = sync.Pool{New: func() any { return new([longest + chunk]byte) }}
 
 // newLines returns the lines of a log. Beside the landmarks a search's words are looked for; it may be nil.
 func newLines(r io.Reader, s *search) *lines {
-	l := &lines{in: &unsplitter{r: r}, number: 1}
+	l := &lines{r: r, number: 1}
 	if s != nil && s.finder != nil {
 		l.finder = s.finder
 	} else {
@@ -74,7 +76,10 @@ func (l *lines) bytes() int64 {
 	if l.mapped != nil {
 		return l.mapped.offset + int64(l.pos)
 	}
-	return l.in.bytes
+	if l.in != nil {
+		return l.in.bytes
+	}
+	return l.read
 }
 
 // release gives the buffer back. Nothing can be read afterwards.
@@ -96,7 +101,14 @@ func (l *lines) fill() bool {
 	copy(l.buf[begin:longest], l.buf[l.pos:l.end])
 	l.base += int64(l.pos - begin)
 	l.pos, l.end = begin, longest
-	n, err := l.in.Read(l.buf[longest:])
+	var n int
+	var err error
+	if l.in != nil {
+		n, err = l.in.Read(l.buf[longest:])
+	} else {
+		n, err = l.r.Read(l.buf[longest:])
+		l.read += int64(n)
+	}
 	l.end += n
 	if err != nil {
 		l.eof = true
@@ -115,12 +127,15 @@ func (l *lines) next(all bool) (line, bool) {
 		}
 	}
 	for {
-		if !all && !l.inside {
-			l.skip()
+		if !all && !l.inside && l.skip() {
+			l.unsplit()
+			continue
 		}
 		text := l.buf[l.pos:l.end]
 		n := bytes.IndexByte(text[:min(len(text), longest+1)], '\n')
 		switch {
+		case n >= 0 && l.in == nil && !l.inside && isFullPiece(text[:n]):
+			l.unsplit()
 		case n >= 0:
 			at := line{text: text[:n], number: l.number, part: l.inside}
 			l.number++
@@ -145,14 +160,33 @@ func (l *lines) next(all bool) (line, bool) {
 // advance moves to the text behind n bytes, and counts the line feeds that the unsplitter has dropped.
 func (l *lines) advance(n int) {
 	l.pos += n
-	l.number += l.in.lines(l.base + int64(l.pos))
+	if l.in != nil {
+		l.number += l.in.lines(l.base + int64(l.pos))
+	}
 }
 
-// skip moves to the beginning of the next line with a landmark, or that must be looked at in parts, as far as what is buffered shows.
-func (l *lines) skip() {
-	begin, feeds, _ := l.finder.skip(l.buf[l.pos:l.end], func(line []byte) bool { return len(line) > longest })
+// unsplit joins from here on the lines that srun --label has split. Most logs have none, and looking at each line twice costs.
+func (l *lines) unsplit() {
+	rest := bytes.Clone(l.buf[l.pos:l.end])
+	var r io.Reader = bytes.NewReader(rest)
+	if !l.eof {
+		r = io.MultiReader(r, l.r)
+	}
+	l.in = &unsplitter{r: r, bytes: l.read - int64(len(rest))}
+	l.eof = false
+	l.pos, l.end, l.base = longest, longest, -longest
+}
+
+// skip moves to the beginning of the next line with a landmark, or that must be looked at in parts, as far as what is buffered shows. It
+// is true at a line that srun may have split.
+func (l *lines) skip() (isPiece bool) {
+	begin, feeds, _ := l.finder.skip(l.buf[l.pos:l.end], func(line []byte) bool {
+		isPiece = l.in == nil && isFullPiece(line)
+		return isPiece || len(line) > longest
+	})
 	l.number += feeds
 	l.advance(begin)
+	return isPiece
 }
 
 // cut returns where a line that is too long is parted: behind a carriage return, else before a rule, else behind a blank.

@@ -229,6 +229,9 @@ func FuzzScan(f *testing.F) {
 	f.Add([]byte(strings.Join(block("3.24"), "\n")))
 	f.Add([]byte("0: " + strings.Join(block("3.24"), "\r\n0: ")))
 	f.Add([]byte(strings.Join(strings.Fields(strings.Join(block("3.24"), " ")), " ")))
+	piece := "3: " + strings.Repeat("y", 1024) + "\n"
+	f.Add([]byte("3: x\n" + piece + piece + "3: z\n" + "3: " + strings.Join(block("3.24"), "\n3: ") + "\n" + piece + "4: x\n" + piece))
+	f.Add([]byte(piece + "3: ============ Serving Benchmark Result ============\n" + piece + "3:  Mean TTFT (ms): 5\n3: Median TTFT (ms): 7\n" + piece))
 	f.Fuzz(func(t *testing.T, log []byte) {
 		want := scan(t, bytes.NewReader(log))
 		if got := scan(t, iotest.OneByteReader(bytes.NewReader(log))); !slices.Equal(got, want) {

@@ -147,6 +147,9 @@ func srunLabel(line []byte) int {
 
 // isFullPiece reports whether a line is a piece of one that srun --label has parted, or as long as one.
 func isFullPiece(line []byte) bool {
+	if len(line) <= labelledLine || len(line) > longestLabel+labelledLine {
+		return false
+	}
 	head := srunLabel(line)
 	return head > 0 && len(line)-head == labelledLine
 }
