@@ -476,6 +476,11 @@ func TestFaults(t *testing.T) {
 		"empty":               {200, "", "", []parse.Outcome{parse.Owed, parse.Owed}, "0 of 2"},
 		"item busy":           {200, "", bulk(ok + `,{"update":{"status":429,"error":{"type":"rejected","reason":"queue"}}}`), []parse.Outcome{parse.Stored, parse.Owed}, "rejected"},
 		"item unavailable":    {200, "", bulk(ok + `,{"update":{"status":503}}`), []parse.Outcome{parse.Stored, parse.Owed}, "503"},
+		"two writers":         {200, "", bulk(ok + `,{"update":{"status":409,"error":{"type":"version_conflict_engine_exception","reason":"other"}}}`), []parse.Outcome{parse.Stored, parse.Owed}, "409"},
+		"item forbidden":      {200, "", bulk(ok + `,{"update":{"status":403,"error":{"type":"security_exception","reason":"no"}}}`), []parse.Outcome{parse.Stored, parse.Owed}, "TRTPERF_OPENSEARCH_USER"},
+		"index deleted":       {404, "", `{"error":{"type":"index_not_found_exception"}}`, []parse.Outcome{parse.Owed, parse.Owed}, "was deleted"},
+		"cluster blocked":     {403, "", `{"error":{"type":"cluster_block_exception","reason":"blocked"}}`, []parse.Outcome{parse.Owed, parse.Owed}, "blocked"},
+		"bad request":         {400, "", `{"error":{"type":"x","reason":"y"}}`, []parse.Outcome{parse.Refused, parse.Refused}, "x: y"},
 		"item of other kind":  {200, "", bulk(ok + `,{"index":{"status":201,"result":"created"}}`), []parse.Outcome{parse.Stored, parse.Owed}, "no answer"},
 		"item without result": {200, "", bulk(ok + `,{"update":{"status":200}}`), []parse.Outcome{parse.Stored, parse.Owed}, "answers"},
 	} {
