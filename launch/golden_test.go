@@ -119,7 +119,7 @@ func TestGolden(t *testing.T) {
 				t.Errorf("%s differs from %s: %v; TRTPERF_UPDATE=1 writes it anew:\n%s", name, golden, err, firstDifference(string(got), string(want)))
 			}
 			// The plan is complete in itself: from its own file, in another place, follows the same.
-			again, err := launch.Again(p.Path(launch.PlanFile), workspace, "run")
+			again, err := launch.Again(p.Path(launch.PlanFile), workspace, "", "run")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -127,6 +127,14 @@ func TestGolden(t *testing.T) {
 			b, _ := json.Marshal(p)
 			if string(a) != string(b) {
 				t.Error("the plan made again from its file is another")
+			}
+			// Elsewhere nothing speaks of this place any more.
+			moved, err := launch.Again(p.Path(launch.PlanFile), "/far/ws", "/far/tree", "run")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if text, _ := moved.JSON(); strings.Contains(string(text), tree) || strings.Contains(string(text), workspace) {
+				t.Errorf("the moved plan still names this place:\n%s", text)
 			}
 		})
 	}

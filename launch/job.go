@@ -1,6 +1,7 @@
 package launch
 
 import (
+	"cmp"
 	"fmt"
 	"path"
 	"slices"
@@ -43,10 +44,7 @@ func (p *Plan) job() error {
 	if h.Nodes == 0 {
 		return fmt.Errorf("no configuration of %s was found, so nothing tells how many nodes and GPUs the job needs: give --config-dir, or --nodes and --gpus-per-node", p.Test.NodeID)
 	}
-	name := "disagg_perf_test"
-	if p.Mode != parse.Disagg {
-		name = strings.ReplaceAll(string(p.Mode), "-", "_") + "_perf_test"
-	}
+	name := strings.ReplaceAll(string(cmp.Or(p.Mode, "pytest")), "-", "_") + "_perf_test"
 	limit := s.TimeLimit
 	if limit == 0 {
 		limit = DefaultTimeLimit
@@ -63,7 +61,11 @@ func (p *Plan) job() error {
 	directive("nodes", strconv.Itoa(h.Nodes))
 	directive("ntasks", strconv.Itoa(h.Tasks))
 	directive("ntasks-per-node", strconv.Itoa(h.TasksPerNode))
-	switch s.GPURequest {
+	request := s.GPURequest
+	if h.RequestPerNode == 0 {
+		request = NoGPUs
+	}
+	switch request {
 	case "", GPUsPerNode:
 		directive("gpus-per-node", strconv.Itoa(h.RequestPerNode))
 	case GRES:

@@ -215,6 +215,14 @@ func (p *Plan) steps() error {
 	return nil
 }
 
+// mpiLauncher is the program's path.
+func (p *Plan) mpiLauncher() string {
+	if p.Spec.MPILauncher == ownLauncher {
+		return filepath.Join(p.Tree, filepath.FromSlash(ownLauncher))
+	}
+	return p.Spec.MPILauncher
+}
+
 // launcher decides whether a step's ranks become one pytest, or whether it is one process.
 func (p *Plan) launcher(s *Step) error {
 	switch {
@@ -226,11 +234,11 @@ func (p *Plan) launcher(s *Step) error {
 		}
 		s.Nodes, s.Tasks, s.TasksPerNode, s.FirstNode, s.MPI = 1, 1, 1, 0, ""
 	case p.Spec.MPILauncher == "" && s.Nodes > 1:
-		return fmt.Errorf("%s runs on %d nodes, and the checkout has no tensorrt_llm/llmapi/trtllm-llmapi-launch: every rank would run a pytest of its own; give --launcher",
-			s.Role, s.Nodes)
+		return fmt.Errorf("%s runs on %d nodes, and the checkout has no %s: every rank would run a pytest of its own; give --launcher",
+			s.Role, s.Nodes, ownLauncher)
 	case p.Spec.MPILauncher == "":
-		p.remark("%s runs as one process: the checkout has no tensorrt_llm/llmapi/trtllm-llmapi-launch, which makes one pytest of its %d ranks; --launcher names one",
-			s.Role, s.Tasks)
+		p.remark("%s runs as one process: the checkout has no %s, which makes one pytest of its %d ranks; --launcher names one",
+			s.Role, ownLauncher, s.Tasks)
 		s.Tasks, s.TasksPerNode, s.MPI = 1, 1, ""
 	}
 	return nil
@@ -280,7 +288,7 @@ func (p *Plan) logs() string {
 func (p *Plan) pytest(s *Step) []string {
 	var argv []string
 	if s.Tasks > 1 {
-		argv = append(argv, p.Spec.MPILauncher)
+		argv = append(argv, p.mpiLauncher())
 	}
 	argv = append(argv, p.Spec.Pytest...)
 	junit := p.Path(s.JUnit)

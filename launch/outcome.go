@@ -66,7 +66,7 @@ func (o StepOutcome) Words() string {
 	case o.Exit != nil:
 		return fmt.Sprintf("ended with exit code %d", *o.Exit)
 	}
-	return "ended, nobody knows how"
+	return "ended in an unknown way"
 }
 
 // Step returns the outcome of a role; nil where nothing is known of it.

@@ -280,9 +280,9 @@ func ReadPlan(path string) (*Plan, error) {
 	return &p, nil
 }
 
-// Again reads a plan.json and makes its plan anew for another workspace. A plan that does not follow from its own spec is refused: it was
-// edited, or another trtperf made it, and this one would do something else.
-func Again(path, workspace, runID string) (*Plan, error) {
+// Again reads a plan.json and makes its plan anew for another workspace and, unless that is empty, another tree with the same content. A plan
+// that does not follow from its own spec is refused: it was edited, or another trtperf made it, and this one would do something else.
+func Again(path, workspace, tree, runID string) (*Plan, error) {
 	stored, err := ReadPlan(path)
 	if err != nil {
 		return nil, err
@@ -301,6 +301,11 @@ func Again(path, workspace, runID string) (*Plan, error) {
 	spec := stored.Spec
 	if spec.Workspace, err = filepath.Abs(workspace); err != nil {
 		return nil, err
+	}
+	if tree != "" {
+		if spec.Tree, err = filepath.Abs(tree); err != nil {
+			return nil, err
+		}
 	}
 	spec.RunID = runID
 	return New(spec)

@@ -112,9 +112,8 @@ func (r Request) Resolve(ctx context.Context) (Spec, error) {
 		return spec, err
 	}
 	if spec.MPILauncher = r.Launcher; r.Launcher == "" {
-		own := filepath.Join(spec.Tree, "tensorrt_llm", "llmapi", "trtllm-llmapi-launch")
-		if _, err := os.Stat(own); err == nil {
-			spec.MPILauncher = own
+		if _, err := os.Stat(filepath.Join(spec.Tree, filepath.FromSlash(ownLauncher))); err == nil {
+			spec.MPILauncher = ownLauncher
 		}
 	}
 	spec.OwnOptions = ownOptions(spec.dir(), spec.Module)
@@ -140,6 +139,9 @@ func (s *Spec) dir() string {
 	}
 	return s.Tree
 }
+
+// ownLauncher is the checkout's program that makes one pytest of several ranks.
+const ownLauncher = "tensorrt_llm/llmapi/trtllm-llmapi-launch"
 
 // passed are variables that the test harness reads. A run gets them as the launching machine has them, on whatever machine it is.
 var passed = []string{"AGG_CONFIG_FOLDER", "DISAGG_CONFIG_FOLDER", "TRTLLM_CONFIG_FOLDER", "TRTLLM_TEST_AGG_SERVER_READY_TIMEOUT",

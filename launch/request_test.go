@@ -215,6 +215,22 @@ func TestHardware(t *testing.T) {
 	}
 }
 
+// TestWithoutConfiguration: a test of another kind, as a job of a size that the user says.
+func TestWithoutConfiguration(t *testing.T) {
+	tree := checkout(t)
+	p, err := plan(t, tree, launch.Request{Target: "other/test_x.py::test_y", On: launch.Slurm, Nodes: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"--output=/ws/slurm_%j.log", "--nodes=1", "--ntasks=1", "--ntasks-per-node=1", "--job-name=pytest_perf_test", "--time=04:00:00"}
+	if !slices.Equal(p.Job.Directives, want) {
+		t.Errorf("got %q", p.Job.Directives)
+	}
+	if _, err := plan(t, tree, launch.Request{Target: "other/test_x.py::test_y", On: launch.Slurm}); err == nil || !strings.Contains(err.Error(), "give --config-dir, or --nodes") {
+		t.Error(err)
+	}
+}
+
 func TestReadList(t *testing.T) {
 	for text, want := range map[string]string{
 		"# two\na.py::t[x]\n\na.py::t[y]\n": "",

@@ -45,7 +45,8 @@ type Spec struct {
 	OwnOptions []string `json:"own_options,omitempty"`
 	// PytestArgs are further arguments for pytest.
 	PytestArgs []string `json:"pytest_args,omitempty"`
-	// MPILauncher is the program that makes one pytest of several MPI ranks; empty for none.
+	// MPILauncher is the program that makes one pytest of several MPI ranks, relative to the tree where it is the checkout's own; empty
+	// for none.
 	MPILauncher string `json:"mpi_launcher,omitempty"`
 	// Environment is for every process of the run, as NAME=VALUE.
 	Environment []string `json:"environment,omitempty"`

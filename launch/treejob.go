@@ -125,7 +125,7 @@ func (p *Plan) treeCommand() []string {
 func (p *Plan) treeArgv(role parse.Role, junit string) []string {
 	var argv []string
 	if p.Spec.MPILauncher != "" && (p.Hardware.Nodes > 1 || p.Hardware.GPUsPerNode > 1) && role != parse.DisaggServer && (role != parse.Benchmark || p.Mode != parse.Disagg) {
-		argv = append(argv, p.Spec.MPILauncher)
+		argv = append(argv, p.mpiLauncher())
 	}
 	argv = append(argv, p.Spec.Pytest...)
 	argv = append(argv, "-vv", "--rootdir="+p.RootDir, "--override-ini=junit_logging=out-err", "--junit-xml="+junit)

@@ -99,10 +99,10 @@ func (p *Plan) died(x *StepOutcome) error {
 	tail := ""
 	for _, s := range p.Steps {
 		if s.Role == x.Role {
-			tail = LogTail(p, s)
+			tail = "; " + LogTail(p, s)
 		}
 	}
-	return fmt.Errorf("%s %s before the test was at its end; %s", x.Role, x.Words(), tail)
+	return fmt.Errorf("%s %s before the test was at its end%s", x.Role, x.Words(), tail)
 }
 
 // killed is the exit code above which a signal is meant.

@@ -179,7 +179,11 @@ func (l *launching) run(ctx context.Context, target string) error {
 		return l.end(ctx, plan, outcome, err)
 	}
 	if from := l.settings.from; from != "" {
-		plan, err := launch.Again(from, l.request.Workspace, l.request.RunID)
+		tree := ""
+		if l.settings.origin["tree"] != "" {
+			tree = l.request.Tree
+		}
+		plan, err := launch.Again(from, l.request.Workspace, tree, l.request.RunID)
 		if err != nil {
 			return usagef("launch: %w", err)
 		}

@@ -91,7 +91,7 @@ func Detect(dir string) (*Launcher, error) {
 	if err != nil {
 		l.Submit = submitV1V2
 		if text, err = read(submitV1V2); err != nil {
-			return nil, fmt.Errorf("the checkout %s has neither %s nor %s", dir, submitV3, submitV1V2)
+			return nil, fmt.Errorf("the checkout has neither %s nor %s", submitV3, submitV1V2)
 		}
 		l.Version = V1
 		if strings.Contains(text, "perf-sanity") {
