@@ -53,7 +53,8 @@
 // # Speed
 //
 // Outside of blocks the text is only searched for a handful of words ([landmarks]), all in one pass; lines are looked at where such a
-// word stands. A line of more than 1 MiB is looked at in parts, so memory stays flat whatever the log holds.
+// word stands. A line of more than 1 MiB is looked at in parts, so memory stays flat whatever the log holds. A reader that is [Mapped] is
+// looked at where its text lies, and gives the same.
 package benchlog
 
 import "github.com/trtperf/trtperf/parse"
