@@ -29,7 +29,13 @@ func (t *Table) Measure(r *Result, behind []Row) []Diagnostic {
 	r.Metrics = make(map[string]Value, len(r.Rows))
 	taken := make([]*Row, len(t.rows)) // that the metrics come from
 	take := func(row *Row, place Place) {
-		m := t.ByLabel(row.Label)
+		i, known := t.byLabel[row.Label] // its place in the table, if it is there
+		var m *Metric
+		if known {
+			m = &t.rows[i]
+		} else {
+			m = t.ByLabel(row.Label)
+		}
 		if m == nil || m.Place != place {
 			if !IsSetting(row.Label) {
 				found = append(found, Diagnostic{Severity: Info, Code: UnknownLabel, Line: row.Line, Label: row.Label,
@@ -48,12 +54,12 @@ func (t *Table) Measure(r *Result, behind []Row) []Diagnostic {
 				Message: fmt.Sprintf("%s: %s %s", row.Label, shown(row.Text), why)})
 			return
 		}
-		if _, ok := r.Metrics[m.Name]; !ok {
+		if known && taken[i] == nil {
+			taken[i] = row
 			r.Metrics[m.Name] = Value{Value: value, Text: row.Text, Unit: m.Unit, Line: row.Line}
-			if i, ok := t.byName[m.Name]; ok {
-				taken[i] = row
-			}
-		} else if i, ok := t.byName[m.Name]; ok && taken[i].Label == row.Label && r.Metrics[m.Name].Value != value {
+		} else if _, ok := r.Metrics[m.Name]; !ok {
+			r.Metrics[m.Name] = Value{Value: value, Text: row.Text, Unit: m.Unit, Line: row.Line}
+		} else if known && taken[i].Label == row.Label && r.Metrics[m.Name].Value != value {
 			first := taken[i]
 			found = append(found, Diagnostic{Severity: Warning, Code: Repeated, Line: row.Line,
 				Message: fmt.Sprintf("%s: %s here and %s in line %d, in one block: the lines of several clients may be mixed", row.Label, row.Text,
