@@ -31,8 +31,10 @@ type launching struct {
 	request  launch.Request // what all tests have in common
 	dryRun   bool
 	process  bool
-	attach   string // a run's directory
-	follow   bool
+	// processed: what process prints has been printed.
+	processed bool
+	attach    string // a run's directory
+	follow    bool
 
 	on, submit, pytest                  string
 	time, queue, finish, grace, results time.Duration
@@ -64,7 +66,16 @@ func launchCommand(s *settings, std stdio) *cobra.Command {
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			l.report = newReporter(s, std)
-			return l.run(cmd.Context(), strings.Join(args, ""))
+			err := l.run(cmd.Context(), strings.Join(args, ""))
+			if !l.processed {
+				// The ledger is the last event of every command.
+				ledger := parse.Ledger{Exit: exitCode(cmd.Context(), err), Conditions: []int{}}
+				if ledger.Exit != exitOK {
+					ledger.Conditions = append(ledger.Conditions, ledger.Exit)
+				}
+				l.report.event(ledgerEvent{"ledger", &ledger})
+			}
+			return err
 		},
 	}
 	f := c.Flags()
@@ -313,6 +324,7 @@ func (l *launching) end(ctx context.Context, plan *launch.Plan, outcome launch.O
 		if e, ok := errors.AsType[*codeError](err); ok {
 			conditions = append(conditions, e.code)
 		}
+		l.processed = true
 		processed := processPaths(ctx, l.settings, l.std, []string{plan.Workspace}, conditions...)
 		return joined(slices.DeleteFunc([]error{err, processed}, func(err error) bool { return err == nil }))
 	}
@@ -340,6 +352,7 @@ func (l *launching) show(plan *launch.Plan) {
 	if !l.dryRun {
 		return
 	}
+	l.report.event(planEvent{"plan", plan})
 	for _, e := range plan.Environment {
 		l.report.say("variable  %s", e)
 	}
@@ -396,6 +409,11 @@ func shown(argv []string) string {
 		return fmt.Sprintf("%q", argv)
 	}
 	return text
+}
+
+type planEvent struct {
+	Kind string       `json:"kind"`
+	Plan *launch.Plan `json:"plan"`
 }
 
 type stepEvent struct {
