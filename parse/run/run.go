@@ -124,14 +124,20 @@ func Read(ctx context.Context, paths []string, opt Options) iter.Seq[*Run] {
 	return func(yield func(*Run) bool) {
 		defer cancel()
 		for r := range inOrder(ctx, runtime.GOMAXPROCS(0), jobs) {
-			for more := r.more; ; more = r.more {
+			for r != nil {
+				// The next part of a file is read while this one is taken.
+				next := make(chan *Run, 1)
+				if more := r.more; more != nil {
+					go func() { next <- more() }()
+				} else {
+					next <- nil
+				}
 				if !yield(r) || ctx.Err() != nil {
+					cancel()
+					<-next
 					return
 				}
-				if more == nil {
-					break
-				}
-				r = more()
+				r = <-next
 			}
 		}
 	}
