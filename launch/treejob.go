@@ -108,6 +108,11 @@ func (p *Plan) srunFunction(aggregated bool) []string {
 	if mpi := p.Spec.Slurm.MPI; mpi != "" && p.Spec.Launcher.Version != tree.V3 {
 		lines = append(lines, `case $role in CTX_* | GEN_*) options+=(--mpi=`+mpi+`) ;; esac`)
 	}
+	if !aggregated {
+		// The client's machine is described before: it is to be the job's first.
+		lines = append(lines, `if [ "$role" = BENCHMARK ]; then`, `local hosts; hosts=$(scontrol show hostnames "$SLURM_JOB_NODELIST")`,
+			`options+=(--nodelist="${hosts%%$'\n'*}")`, "fi")
+	}
 	return append(lines,
 		`command srun "${options[@]}" "$@" || code=$?`,
 		`[ -z "$role" ] || echo "$code" >`+p.Path(exitsDirectory)+`/"$role"`,
