@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -18,11 +17,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){
-		"trtperf": func() {
-			os.Exit(run(context.Background(), os.Args[1:], stdio{os.Stdin, os.Stdout, os.Stderr, os.Getenv}))
-		},
-	})
+	testscript.Main(m, map[string]func(){"trtperf": main})
 }
 
 // TestScripts runs the stories in testdata/script: each shows what a user sees of one. Set TRTPERF_UPDATE=1 to write the expected
@@ -40,6 +35,7 @@ func TestScripts(t *testing.T) {
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("RUNS", filepath.Join(root, "runs"))
 			e.Setenv("LOGS", filepath.Join(root, "logs"))
+			e.Setenv("SERVICES", filepath.Join(root, "services"))
 			e.Setenv("PYTESTS", filepath.Join(root, "pytest", "suite"))
 			e.Setenv("TREE", filepath.Join(root, "tree"))
 			return nil
@@ -66,29 +62,41 @@ func pytestOnPath(ts *testscript.TestScript, _ bool, _ []string) {
 	ts.Setenv("PATH", strings.TrimSpace(string(out))+string(os.PathListSeparator)+ts.Getenv("PATH"))
 }
 
-// slurmCluster sets SLURM_CONF for a Slurm of four nodes: that of the whole test run, else one of the script's own. The drafts of the
-// checkouts do not wait as the real ones do.
+// slurmCluster sets SLURM_CONF for a Slurm of four nodes: "slurm" is that of the whole test run, else one of the script's own, and "slurm own"
+// always that, with options of slurm.sh. "slurm do" does something to one's own, as slurm.sh says. The drafts of the checkouts do not wait
+// as the real ones do.
 func slurmCluster(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 0 {
-		ts.Fatalf("usage: slurm")
+	if neg || len(args) > 0 && args[0] != "own" && args[0] != "do" {
+		ts.Fatalf("usage: slurm [own OPTION…|do COMMAND…]")
 	}
-	for name, value := range map[string]string{"TREE_DRAFT_SLEEP": "0", "TREE_DRAFT_SETTLE": "0", "TREE_DRAFT_MPI": "none", "TREE_RUN_SLEEP": "1"} {
-		ts.Setenv(name, value)
-	}
-	conf := os.Getenv("TRTPERF_TEST_SLURM_CONF")
-	if conf == "" {
-		home, err := os.MkdirTemp("", "slurm") // the paths of sockets are short
-		ts.Check(err)
-		command := exec.Command("../../testdata/services/slurm.sh", "start", "--home", home)
+	program := func(args ...string) {
+		command := exec.Command("../../testdata/services/slurm.sh", args...)
 		var complaint strings.Builder
 		command.Stderr = &complaint
 		if _, err := command.Output(); err != nil {
 			ts.Fatalf("%v\n%s", err, complaint.String())
 		}
+	}
+	if len(args) > 0 && args[0] == "do" {
+		program(append(args[1:], "--home", filepath.Dir(ts.Getenv("SLURM_CONF")))...)
+		return
+	}
+	for name, value := range map[string]string{"TREE_DRAFT_SLEEP": "0", "TREE_DRAFT_SETTLE": "0", "TREE_DRAFT_MPI": "none", "TREE_RUN_SLEEP": "1"} {
+		ts.Setenv(name, value)
+	}
+	conf := os.Getenv("TRTPERF_TEST_SLURM_CONF")
+	if conf == "" || len(args) > 0 {
+		home, err := os.MkdirTemp("", "slurm") // the paths of sockets are short
+		ts.Check(err)
 		ts.Defer(func() {
 			_ = exec.Command("../../testdata/services/slurm.sh", "stop", "--home", home).Run()
 			_ = os.RemoveAll(home)
 		})
+		options := []string{"start", "--home", home}
+		if len(args) > 0 {
+			options = append(options, args[1:]...)
+		}
+		program(options...)
 		conf = filepath.Join(home, "slurm.conf")
 	}
 	ts.Setenv("SLURM_CONF", conf)
