@@ -1,6 +1,8 @@
 package main
 
 import (
+	"os"
+
 	"github.com/spf13/cobra"
 
 	"github.com/trtperf/trtperf/launch/remote"
@@ -17,6 +19,24 @@ func farCommand(std stdio) *cobra.Command {
 		Use:  "send DIR",
 		Args: cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error { return remote.Send(std.out, args[0]) },
+	}, &cobra.Command{
+		Use:  "launch",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return remote.Serve(cmd.Context(), std.in, std.out, os.Environ())
+		},
+	}, &cobra.Command{
+		Use:  "lock FILE",
+		Args: cobra.ExactArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error { return remote.Lock(std.in, std.out, args[0]) },
 	})
+	var keep int
+	clean := &cobra.Command{
+		Use:  "clean DIR",
+		Args: cobra.ExactArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error { return remote.Clean(std.out, args[0], keep) },
+	}
+	clean.Flags().IntVar(&keep, "keep", 10, "how many of the newest runs stay")
+	c.AddCommand(clean)
 	return c
 }

@@ -35,6 +35,7 @@ type launching struct {
 	processed bool
 	attach    string // a run's directory
 	follow    bool
+	far       far
 
 	on, submit, pytest                  string
 	time, queue, finish, grace, results time.Duration
@@ -66,6 +67,7 @@ func launchCommand(s *settings, std stdio) *cobra.Command {
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			l.report = newReporter(s, std)
+			defer l.far.close()
 			err := l.run(cmd.Context(), strings.Join(args, ""))
 			if !l.processed {
 				// The ledger is the last event of every command.
@@ -93,6 +95,12 @@ func launchCommand(s *settings, std stdio) *cobra.Command {
 	f.StringVar(&r.Prefix, "prefix", "", "prefix of the id (default "+launch.DefaultPrefix+", aggr_upload in aggregated modes)")
 	f.StringVar(&l.on, "on", string(launch.Local), "where to run: local or slurm")
 	f.StringVar(&l.submit, "submit", string(launch.SubmitAuto), "how a disaggregated Slurm job is made: tree (the checkout's own submit.py), native, or auto")
+	f.StringVar(&s.clusterName, "cluster", "", "cluster of the cluster table to run on, by ssh where it is another machine")
+	f.StringVar(&s.clustersConf, "clusters-conf", "", "clusters.conf with further clusters (default ./clusters.conf)")
+	f.StringVar(&l.far.keyFile, "ssh-key", "", "private key for ssh, besides those that it finds itself")
+	f.StringVar(&l.far.program, "far-program", "", "trtperf for the cluster's architecture (default this one, or trtperf-linux-<arch> beside it)")
+	f.DurationVar(&l.far.patience, "reconnect-limit", 30*time.Minute, "how long to try to connect again after a connection was lost")
+	f.IntVar(&l.far.keep, "keep-runs", 10, "how many of the newest runs stay on a cluster that is reached by ssh")
 	s.addFrom(f)
 	f.StringVar(&l.attach, "attach", "", "watch the Slurm job of a run's directory, as after a lost terminal")
 	f.BoolVar(&l.follow, "follow", false, "print what the Slurm job's log holds, as it grows")
@@ -147,6 +155,15 @@ func (l *launching) complete() error {
 		}
 		r.Mode = mode
 	}
+	if c := s.cluster; c != nil {
+		if l.on == string(launch.Local) && s.origin["on"] != "" {
+			return usagef("launch: --cluster runs Slurm jobs: leave --on local out")
+		}
+		l.on = string(launch.Slurm)
+		for _, remark := range c.Remarks {
+			l.report.say("cluster   %s", remark)
+		}
+	}
 	switch r.On = launch.On(l.on); r.On {
 	case launch.Local, launch.Slurm:
 	default:
@@ -181,6 +198,11 @@ func (l *launching) run(ctx context.Context, target string) error {
 		}
 		if plan.Workspace, err = filepath.Abs(l.attach); err != nil {
 			return err
+		}
+		if place, ok, err := readPlace(l.attach); err != nil {
+			return usagef("launch: --attach: %w", err)
+		} else if ok {
+			return l.attachFar(ctx, plan, place)
 		}
 		if plan.On != launch.Slurm {
 			return usagef("launch: --attach %s: a local run, of which nothing is left to watch", l.attach)
@@ -268,6 +290,9 @@ func slug(target string) string {
 
 // carryOut carries out one plan.
 func (l *launching) carryOut(ctx context.Context, plan *launch.Plan) error {
+	if c := l.settings.cluster; c != nil && !c.Local() {
+		return l.carryFar(ctx, c, plan)
+	}
 	l.show(plan)
 	if l.dryRun {
 		return l.report.err

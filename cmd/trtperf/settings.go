@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
@@ -17,6 +18,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/trtperf/trtperf/launch/remote"
 	"github.com/trtperf/trtperf/parse"
 	"github.com/trtperf/trtperf/parse/archive"
 	"github.com/trtperf/trtperf/parse/build"
@@ -64,6 +66,11 @@ type settings struct {
 	caFile    string
 	deadline  time.Duration
 	from      string
+
+	clusterName  string
+	clustersConf string
+	// cluster is what the cluster table says of clusterName.
+	cluster *remote.Cluster
 
 	// origin says where each flag's value came from, where that is not the default.
 	origin map[string]string
@@ -286,6 +293,68 @@ func (s *settings) resolve(cmd *cobra.Command, getenv func(string) string) error
 			s.origin[f.Name] = origin
 		}
 	})
+	if failed != nil || flags.Lookup("cluster") == nil || s.clusterName == "" {
+		return failed
+	}
+	return s.useCluster(flags, path)
+}
+
+// useCluster looks the cluster up, in the settings file and in clusters.conf, and lets its table fill in what nothing else has set.
+func (s *settings) useCluster(flags *pflag.FlagSet, file string) error {
+	all := map[string]*remote.Cluster{}
+	if file != "" {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return usagef("settings file: %w", err)
+		}
+		if all, err = remote.ReadYAML(file, text); err != nil {
+			return usagef("%w", err)
+		}
+	}
+	conf := s.clustersConf
+	f, err := os.Open(cmp.Or(conf, "clusters.conf"))
+	switch {
+	case err == nil:
+		defer f.Close()
+		incumbents, err := remote.ReadConf(f.Name(), f)
+		if err != nil {
+			return usagef("%w", err)
+		}
+		for name, c := range incumbents {
+			if all[name] == nil {
+				all[name] = c
+			}
+		}
+	case conf != "" || !errors.Is(err, fs.ErrNotExist):
+		return usagef("--clusters-conf: %w", err)
+	}
+	known := map[string]bool{}
+	for name := range all {
+		known[name] = true
+	}
+	if s.cluster = all[s.clusterName]; s.cluster == nil {
+		return usagef("--cluster: no cluster %q%s among %s: put it under clusters: into trtperf.yaml, or name a clusters.conf with --clusters-conf",
+			s.clusterName, didYouMean(s.clusterName, "", known), cmp.Or(strings.Join(slices.Sorted(maps.Keys(all)), ", "), "none"))
+	}
+	var failed error
+	flags.VisitAll(func(f *pflag.Flag) {
+		for _, name := range f.Annotations[incumbent] {
+			value := s.cluster.Settings[name]
+			if value == "" || s.origin[f.Name] != "" || failed != nil {
+				continue
+			}
+			values := []string{value}
+			if f.Value.Type() == "stringArray" {
+				values = strings.Fields(value)
+			}
+			for _, v := range values {
+				if err := flags.Set(f.Name, v); err != nil {
+					failed = usagef("%s of cluster %s: %w", name, s.clusterName, err)
+				}
+			}
+			s.origin[f.Name] = "cluster " + s.clusterName
+		}
+	})
 	return failed
 }
 
@@ -328,6 +397,9 @@ func readSettings(given string, getenv func(string) string) (map[string][]string
 					values[name] = append(values[name], fmt.Sprint(x))
 				}
 			case map[string]any:
+				if name == "clusters" {
+					continue // a table of its own
+				}
 				return nil, path, usagef("%s: setting %q must be a value or a list", path, name)
 			case nil:
 			default:

@@ -172,18 +172,21 @@ func (s *Session) tar(ctx context.Context, tree, to, program string) (Synced, er
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	toFar, in := io.Pipe()
+	toFar, in, err := os.Pipe()
+	if err != nil {
+		return done, err
+	}
 	out, fromFar := io.Pipe()
 	ended := make(chan error, 1)
 	go func() {
 		err := s.Run(ctx, Stdio{In: toFar, Out: fromFar}, program, "far", "receive", "--", to)
 		fromFar.CloseWithError(cmp.Or(err, io.EOF))
-		toFar.CloseWithError(cmp.Or(err, io.ErrClosedPipe))
+		toFar.Close()
 		ended <- err
 	}()
 	fail := func(err error) (Synced, error) {
 		cancel()
-		in.CloseWithError(err)
+		in.Close()
 		if far := <-ended; far != nil && !errors.Is(far, context.Canceled) {
 			return done, far
 		}

@@ -15,13 +15,17 @@ type SSHD struct {
 	Host, Port, User, KeyFile, KnownHosts string
 }
 
-// NewSSHD starts a server, which is stopped when the test ends.
-func NewSSHD(t testing.TB) *SSHD {
+// NewSSHD starts a server, which is stopped when the test ends. Commands get the variables, NAME=VALUE.
+func NewSSHD(t testing.TB, environment ...string) *SSHD {
 	t.Helper()
 	home := t.TempDir()
 	s := &SSHD{home: home}
 	t.Cleanup(func() { script(t, "sshd.sh", "stop", "--home", home) })
-	lines := script(t, "sshd.sh", "start", "--home", home)
+	args := []string{"start", "--home", home}
+	for _, e := range environment {
+		args = append(args, "--env", e)
+	}
+	lines := script(t, "sshd.sh", args...)
 	s.Host, s.Port, _ = strings.Cut(lines[0], ":")
 	s.User, s.KeyFile, s.KnownHosts = lines[1], lines[2], lines[3]
 	return s

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # A real sshd for tests, on the loopback, with a user and a HOME of its own. Needs root.
-#   sshd.sh start --home DIR     prints HOST:PORT, the user's name, the file of the user's key and a known_hosts file, a line each
+#   sshd.sh start --home DIR [--env NAME=VALUE]…   prints HOST:PORT, the user's name, the file of the user's key and a known_hosts file, a line each
 #   sshd.sh stop --home DIR      also removes the user
 #   sshd.sh cut --home DIR       kills the connections that are open, and lets new ones in
 #   sshd.sh rekey --home DIR     gives the server another host key
@@ -12,10 +12,11 @@ set -euo pipefail
 
 command=${1:-}
 shift || true
-home=''
+home='' environment=()
 while [ $# -gt 0 ]; do
 	case $1 in
 	--home) home=$2 ;;
+	--env) environment+=("$2") ;;
 	*) echo "unknown option $1" >&2 && exit 2 ;;
 	esac
 	shift 2
@@ -78,6 +79,8 @@ LogLevel VERBOSE
 UseDNS no
 Subsystem sftp internal-sftp
 CONF
+	# One line: of several the first counts.
+	[ ${#environment[@]} -eq 0 ] || echo "SetEnv$(printf ' "%s"' "${environment[@]}")" >>"$home/sshd_config"
 	listen
 	printf '%s\n' "127.0.0.1:$port" "$user" "$home/key" "$home/known_hosts"
 	;;
