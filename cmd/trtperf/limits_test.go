@@ -110,8 +110,12 @@ func TestWithoutRights(t *testing.T) {
 		want(run(exitOK, "list", "--db", db), "1 results")
 	})
 	t.Run("read-only store", func(t *testing.T) {
-		out := run(exitUsage, "process", "-o", place(t, true), "--db", filepath.Join(place(t, false), "x.db"), logs)
-		want(out, "x.db", "--db")
+		dir := place(t, true)
+		out := run(exitUsage, "process", "-o", dir, "--db", filepath.Join(place(t, false), "x.db"), logs)
+		want(out, "x.db", "--db", "make its folder writable")
+		if n := csvRows(t, filepath.Join(dir, "perf_script_test_results.csv")); n != 1 {
+			t.Errorf("%d rows in the CSV", n)
+		}
 	})
 	t.Run("full disk", func(t *testing.T) {
 		full := place(t, true)
@@ -130,6 +134,10 @@ func TestWithoutRights(t *testing.T) {
 			t.Errorf("left behind: %v", left)
 		}
 		// The store itself has no room: nothing of the run is stored, and that is said.
-		want(run(exitUsage, "process", "-o", place(t, true), "--db", filepath.Join(full, "x.db"), logs), "x.db", "is full")
+		dir := place(t, true)
+		want(run(exitUsage, "process", "-o", dir, "--db", filepath.Join(full, "x.db"), logs), "x.db", "is full", "make room")
+		if n := csvRows(t, filepath.Join(dir, "perf_script_test_results.csv")); n != 1 {
+			t.Errorf("%d rows in the CSV", n)
+		}
 	})
 }

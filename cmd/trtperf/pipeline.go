@@ -11,6 +11,7 @@ import (
 	"github.com/trtperf/trtperf/parse"
 	"github.com/trtperf/trtperf/parse/custom"
 	runs "github.com/trtperf/trtperf/parse/run"
+	"github.com/trtperf/trtperf/upload"
 )
 
 // commit is what became of one Result in the store.
@@ -42,12 +43,16 @@ type pipeline struct {
 	ledger     parse.Ledger
 	found      int
 	conditions []int
-	// seen are the identities of this command's Results, with their status.
-	seen map[identity]parse.Status
+	// seen are the identities of this command's Results.
+	seen map[identity]bool // whether it is valid
 	// results are the Results, merged, in the order in which they were found; kept only where keep is set.
 	keep    bool
 	results []*parse.Result
 	place   map[identity]int
+	// targets are where Results are owed to as they are committed.
+	targets []upload.Target
+	// storeFailed says that the local store could not be opened or written, and that the command goes on without.
+	storeFailed bool
 	// owing is the number of Results that each target was to be asked about.
 	owing map[string]int
 }
@@ -62,7 +67,7 @@ func newPipeline(s *settings, std stdio) (*pipeline, error) {
 		report.diagnostic(parse.Diagnostic{Severity: parse.Warning, Code: slowMetric, File: s.metrics,
 			Message: fmt.Sprintf("the expression of %s holds no text of four letters that every hit has, so every line of every log is tried", name)})
 	}
-	return &pipeline{settings: s, std: std, report: report, reading: reading, seen: map[identity]parse.Status{},
+	return &pipeline{settings: s, std: std, report: report, reading: reading, seen: map[identity]bool{},
 		place: map[identity]int{}, owing: map[string]int{}, ledger: parse.Ledger{Targets: map[string]parse.Tally{}}}, nil
 }
 
@@ -187,7 +192,7 @@ func (p *pipeline) tell(r *runs.Run, commits []commit) {
 		if before, again := p.seen[key]; again {
 			p.ledger.Results.Duplicate++
 			p.tally(before, -1)
-			if before != c.merged.Status {
+			if before != c.merged.Valid() {
 				p.report.result(c.merged)
 			}
 		} else {
@@ -203,8 +208,8 @@ func (p *pipeline) tell(r *runs.Run, commits []commit) {
 // note counts a Result and keeps it, if it is to be kept.
 func (p *pipeline) note(r *parse.Result) {
 	key := identityOf(r.ID)
-	p.seen[key] = r.Status
-	p.tally(r.Status, 1)
+	p.seen[key] = r.Valid()
+	p.tally(r.Valid(), 1)
 	if !p.keep {
 		return
 	}
@@ -227,9 +232,9 @@ func identityOf(id string) identity {
 	return key
 }
 
-// tally counts a Result by its status, or takes the count back.
-func (p *pipeline) tally(status parse.Status, n int) {
-	if status == parse.Valid {
+// tally counts a Result as valid or failed, or takes the count back.
+func (p *pipeline) tally(valid bool, n int) {
+	if valid {
 		p.ledger.Results.Valid += n
 	} else {
 		p.ledger.Results.Failed += n

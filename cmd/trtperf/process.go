@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
@@ -48,7 +47,7 @@ func processPaths(ctx context.Context, s *settings, std stdio, paths []string, c
 	if err != nil {
 		return err
 	}
-	p.keep = true
+	p.keep, p.targets = true, d.targets
 	for _, code := range conditions {
 		p.condition(code)
 	}
@@ -57,18 +56,29 @@ func processPaths(ctx context.Context, s *settings, std stdio, paths []string, c
 			return err
 		}
 		p.export(layouts)
+		if p.storeFailed {
+			if len(d.targets) > 0 {
+				p.report.warn("nothing was delivered, since that is done from the local store: run again when it can be written")
+			}
+			return nil
+		}
 		p.report.say("stored   %d results in %s", len(p.results), s.database())
 		return p.deliver(ctx, db, d)
 	})
 }
 
-// withStore opens the local store, runs f with it and finishes the command.
+// withStore opens the local store, runs f with it and finishes the command. A command that keeps its Results, for the CSVs, goes on without a
+// store that cannot be had.
 func (p *pipeline) withStore(ctx context.Context, f func(context.Context, *sqlite.DB) error) error {
 	db, err := sqlite.Open(ctx, p.settings.database())
+	if err != nil && p.keep && ctx.Err() == nil {
+		p.withoutStore(err)
+		return p.finish(ctx, f(ctx, nil))
+	}
 	if err != nil {
 		return p.finish(ctx, &codeError{exitUsage, err})
 	}
-	p.store = localStore{db}
+	p.store = localStore{db, p}
 	if !p.settings.reread {
 		p.reading.Memory, p.reading.Version = db, version
 	}
@@ -76,17 +86,40 @@ func (p *pipeline) withStore(ctx context.Context, f func(context.Context, *sqlit
 	return p.finish(ctx, errors.Join(err, db.Close()))
 }
 
+// withoutStore goes on with a store in memory, which knows the Results so far.
+func (p *pipeline) withoutStore(err error) {
+	p.storeFailed = true
+	p.condition(exitUsage)
+	p.report.diagnostic(parse.Diagnostic{Severity: parse.Error, Code: "store", File: p.settings.database(),
+		Message: err.Error() + "; the CSVs are written all the same"})
+	known := &memory{known: map[identity]*parse.Result{}}
+	for _, r := range p.results {
+		known.known[identityOf(r.ID)] = r
+	}
+	p.store = known
+}
+
 // localStore is the pipeline's store in an SQLite file.
-type localStore struct{ db *sqlite.DB }
+type localStore struct {
+	db *sqlite.DB
+	p  *pipeline
+}
 
 func (l localStore) commit(ctx context.Context, results []*parse.Result, readings []parse.Reading) ([]commit, error) {
 	if len(results)+len(readings) == 0 {
 		return nil, nil
 	}
-	committed, err := l.db.Commit(ctx, results, readings...)
+	owing := sqlite.Owing{Withhold: l.p.withhold}
+	for _, t := range l.p.targets {
+		owing.Targets = append(owing.Targets, t.String())
+	}
+	committed, err := l.db.CommitOwing(ctx, owing, results, readings...)
+	if err != nil && l.p.keep && ctx.Err() == nil {
+		l.p.withoutStore(err)
+		return l.p.store.commit(ctx, results, readings)
+	}
 	if err != nil {
-		// A store that cannot be written, as on a full disk: the remedy is another place.
-		return nil, &codeError{exitUsage, fmt.Errorf("%w: make room, or choose another file with --db, and run again", err)}
+		return nil, &codeError{exitUsage, err}
 	}
 	commits := make([]commit, len(committed))
 	for i, c := range committed {

@@ -48,33 +48,36 @@ func (s *settings) dispatch(std stdio) (*dispatch, error) {
 	return d, nil
 }
 
-// deliver owes the command's Results to every target and delivers all that these are owed.
+// deliver delivers all that the targets are owed, the command's Results among it.
 func (p *pipeline) deliver(ctx context.Context, db *sqlite.DB, d *dispatch) error {
 	if len(d.targets) == 0 {
 		return nil
 	}
-	var orders []upload.Order
-	for _, r := range p.results {
-		orders = append(orders, upload.Order{ID: r.ID, Withhold: p.withhold(r)})
-	}
 	var all []*sending
 	for _, t := range d.targets {
-		withheld, err := db.Owe(ctx, t.String(), orders)
+		s := &sending{target: t}
+		err := db.Receipts(ctx, t.String(), parse.Withheld, func(r sqlite.Receipt) error {
+			if _, ours := p.seen[identityOf(r.ID)]; ours {
+				s.tally.Add(parse.Withheld)
+				p.report.delivery(parse.Delivery{Target: t.String(), ID: r.ID, Outcome: parse.Withheld, Reason: r.Reason})
+			}
+			return nil
+		})
 		if err != nil {
 			return err
 		}
-		all = append(all, &sending{target: t, withheld: withheld})
+		all = append(all, s)
 	}
 	return p.deliverTo(ctx, db, d, all)
 }
 
 // sending is one target's part of a delivery.
 type sending struct {
-	target   upload.Target
-	withheld []parse.Delivery
-	store    upload.Store
-	tally    parse.Tally
-	err      error
+	target upload.Target
+	store  upload.Store
+	tally  parse.Tally
+	owed   int // when the delivery began
+	err    error
 }
 
 // withhold says why a Result is not delivered, or nothing.
@@ -93,15 +96,11 @@ func (p *pipeline) deliverTo(ctx context.Context, db *sqlite.DB, d *dispatch, al
 	var telling sync.Mutex
 	for _, s := range all {
 		target := s.target.String()
-		for _, w := range s.withheld {
-			s.tally.Add(w.Outcome)
-			p.report.delivery(w)
-		}
-		owed, err := db.OwedCount(ctx, target)
-		if err != nil {
+		var err error
+		if s.owed, err = db.OwedCount(ctx, target); err != nil {
 			return err
 		}
-		p.owing[target] = owed + len(s.withheld)
+		p.owing[target] = s.owed + s.tally.Withheld
 		settings := d.settings
 		settings.Note = func(text string) {
 			telling.Lock()
@@ -110,9 +109,13 @@ func (p *pipeline) deliverTo(ctx context.Context, db *sqlite.DB, d *dispatch, al
 		}
 		if s.store, err = s.target.Open(ctx, settings); err != nil {
 			// The outbox keeps it all; the message says what to do.
-			p.report.diagnostic(parse.Diagnostic{Severity: parse.Error, Code: "target", Message: fmt.Sprintf("%s: %v; %d results stay owed", target, err, owed)})
-			s.tally.Owed += owed
+			p.report.diagnostic(parse.Diagnostic{Severity: parse.Error, Code: "target", Message: fmt.Sprintf("%s: %v; %d results stay owed", target, err, s.owed)})
+			s.tally.Owed += s.owed
 		}
+	}
+	before, err := db.Version(ctx)
+	if err != nil {
+		return err
 	}
 	var working sync.WaitGroup
 	for _, s := range all {
@@ -130,9 +133,18 @@ func (p *pipeline) deliverTo(ctx context.Context, db *sqlite.DB, d *dispatch, al
 		})
 	}
 	working.Wait()
+	after, err := db.Version(ctx)
+	if err != nil {
+		return err
+	}
 	for _, s := range all {
 		if s.err != nil {
 			return s.err
+		}
+		if n := s.tally.Total() - s.tally.Withheld - s.owed; before != after && n < 0 {
+			s.tally.Present -= n // another command, at the same time, delivered them
+		} else if before != after {
+			p.owing[s.target.String()] += n // another command owed more
 		}
 		if err := p.delivered(ctx, db, s); err != nil {
 			return err
@@ -198,7 +210,7 @@ func uploadCommand(s *settings, std stdio) *cobra.Command {
 				return p.preview(cmd.Context(), d, args)
 			}
 			if len(args) > 0 {
-				p.keep = true
+				p.targets = d.targets
 				return p.withStore(cmd.Context(), func(ctx context.Context, db *sqlite.DB) error {
 					if err := p.read(ctx, args); err != nil {
 						return err

@@ -66,6 +66,6 @@ func (m *Mapped) Seek(offset int64, whence int) (int64, error) {
 	}
 	at, err := m.file.Seek(offset, whence)
 	m.count.at = at
-	m.Reader.Reset(m.count)
+	m.Reset(m.count)
 	return at, err
 }

@@ -3,7 +3,6 @@ package sqlite
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 	"time"
 
@@ -16,24 +15,15 @@ import (
 func (db *DB) Owe(ctx context.Context, target string, orders []upload.Order) ([]parse.Delivery, error) {
 	var withheld []parse.Delivery
 	err := db.outbox(ctx, func(tx *sql.Tx) error {
+		w := newWriter(tx)
+		defer w.close()
 		for _, o := range orders {
-			var sent string
-			err := tx.QueryRowContext(ctx, "SELECT sent FROM outbox WHERE target = ? AND result = ?", target, o.ID).Scan(&sent)
-			if err != nil && !errors.Is(err, sql.ErrNoRows) {
+			state, err := w.owe(ctx, target, o)
+			if err != nil {
 				return err
 			}
-			state, reason := string(parse.Owed), ""
-			// What a target has is kept up to date, whatever would withhold it now.
-			if o.Withhold != "" && sent == "" {
-				state, reason = string(parse.Withheld), o.Withhold
-				withheld = append(withheld, parse.Delivery{Target: target, ID: o.ID, Outcome: parse.Withheld, Reason: reason})
-			}
-			if _, err := tx.ExecContext(ctx, `
-				INSERT INTO outbox (target, result, state, reason, updated, owed_since) VALUES (?1, ?2, ?3, ?4, ?5, iif(?3 = 'owed', ?5, ''))
-				ON CONFLICT (target, result) DO UPDATE SET reason = excluded.reason, updated = excluded.updated,
-					owed_since = iif(excluded.state = 'owed' AND state = 'owed', owed_since, excluded.owed_since), state = excluded.state`,
-				target, o.ID, state, reason, timestamp()); err != nil {
-				return err
+			if state == parse.Withheld {
+				withheld = append(withheld, parse.Delivery{Target: target, ID: o.ID, Outcome: parse.Withheld, Reason: o.Withhold})
 			}
 		}
 		return nil
@@ -41,9 +31,23 @@ func (db *DB) Owe(ctx context.Context, target string, orders []upload.Order) ([]
 	return withheld, err
 }
 
+// owe notes one order and returns what became of it.
+func (w *writer) owe(ctx context.Context, target string, o upload.Order) (parse.Outcome, error) {
+	var state string
+	// What a target has is kept up to date, whatever would withhold it now.
+	err := w.queryRow(ctx, `
+		INSERT INTO outbox (target, result, state, reason, updated, owed_since)
+		VALUES (?1, ?2, iif(?3 = '', 'owed', 'withheld'), ?3, ?4, iif(?3 = '', ?4, ''))
+		ON CONFLICT (target, result) DO UPDATE SET updated = excluded.updated,
+			state = iif(sent = '', excluded.state, 'owed'), reason = iif(sent = '', excluded.reason, ''),
+			owed_since = CASE WHEN sent = '' AND excluded.state = 'withheld' THEN '' WHEN state = 'owed' THEN owed_since ELSE excluded.updated END
+		RETURNING state`, target, o.ID, o.Withhold, timestamp()).Scan(&state)
+	return parse.Outcome(state), err
+}
+
 func (db *DB) outbox(ctx context.Context, f func(*sql.Tx) error) error {
 	if err := db.write(ctx, f); err != nil {
-		return fmt.Errorf("outbox of %s: %w", db.path, err)
+		return fmt.Errorf("outbox of %s: %w", db.path, advise(err))
 	}
 	return nil
 }
@@ -78,6 +82,15 @@ func (db *DB) Owed(ctx context.Context, target, behind string, n int) ([]upload.
 func (db *DB) OwedCount(ctx context.Context, target string) (int, error) {
 	var n int
 	if err := db.sql.QueryRowContext(ctx, "SELECT count(*) FROM outbox WHERE target = ? AND state = 'owed'", target).Scan(&n); err != nil {
+		return 0, fmt.Errorf("outbox of %s: %w", db.path, err)
+	}
+	return n, nil
+}
+
+// Version changes when another process, or another DB, writes to the file. Only equality tells anything.
+func (db *DB) Version(ctx context.Context) (int, error) {
+	var n int
+	if err := db.sql.QueryRowContext(ctx, "PRAGMA data_version").Scan(&n); err != nil {
 		return 0, fmt.Errorf("outbox of %s: %w", db.path, err)
 	}
 	return n, nil

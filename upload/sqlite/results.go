@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/trtperf/trtperf/parse"
+	"github.com/trtperf/trtperf/upload"
 )
 
 // Committed is what became of one Result.
@@ -32,35 +33,55 @@ type Committed struct {
 // Commit adds Results, in one transaction, and merges them with what is known. The readings that they come from are remembered with
 // them. Nothing of it is in the file if it fails.
 func (db *DB) Commit(ctx context.Context, results []*parse.Result, readings ...parse.Reading) ([]Committed, error) {
+	return db.CommitOwing(ctx, Owing{}, results, readings...)
+}
+
+// Owing says to which targets the Results of a commit are owed.
+type Owing struct {
+	Targets []string
+	// Withhold says why a Result is not delivered; empty means that it is.
+	Withhold func(*parse.Result) string
+}
+
+// CommitOwing is Commit, and in the same transaction owes the merged Results to targets: whatever happens afterwards, no Result is in the file
+// without being owed.
+func (db *DB) CommitOwing(ctx context.Context, owing Owing, results []*parse.Result, readings ...parse.Reading) ([]Committed, error) {
 	all := make([]Committed, len(results))
 	err := db.write(ctx, func(tx *sql.Tx) error {
+		w := newWriter(tx)
+		defer w.close()
 		for i, r := range results {
-			c, err := commit(ctx, tx, r)
+			c, err := w.commit(ctx, r)
 			if err != nil {
 				return fmt.Errorf("result %s from %s: %w", r.ID, r.Source.File, err)
 			}
 			all[i] = c
+			for _, target := range owing.Targets {
+				if _, err := w.owe(ctx, target, upload.Order{ID: c.Result.ID, Withhold: owing.Withhold(c.Result)}); err != nil {
+					return err
+				}
+			}
 		}
 		return remember(ctx, tx, readings)
 	})
 	if err != nil {
-		return nil, fmt.Errorf("local store %s: nothing of this run was stored: %w", db.path, err)
+		return nil, fmt.Errorf("local store %s: nothing of this run was stored: %w", db.path, advise(err))
 	}
 	return all, nil
 }
 
-func commit(ctx context.Context, tx *sql.Tx, r *parse.Result) (Committed, error) {
-	old, err := load(ctx, tx, r.ID)
+func (w *writer) commit(ctx context.Context, r *parse.Result) (Committed, error) {
+	old, err := w.load(ctx, r.ID)
 	if err != nil {
 		return Committed{}, err
 	}
 	if old == nil {
-		if err := save(ctx, tx, r, true); err != nil {
+		if err := w.save(ctx, r, true); err != nil {
 			return Committed{}, err
 		}
-		return Committed{Result: r, New: true}, addPlaces(ctx, tx, r.ID, places(r))
+		return Committed{Result: r, New: true}, w.addPlaces(ctx, r.ID, places(r))
 	}
-	known, err := knownPlaces(ctx, tx, r.ID)
+	known, err := knownPlaces(ctx, w.tx, r.ID)
 	if err != nil {
 		return Committed{}, err
 	}
@@ -76,18 +97,18 @@ func commit(ctx context.Context, tx *sql.Tx, r *parse.Result) (Committed, error)
 	}
 	if !old.TestID.IsZero() && !r.TestID.IsZero() && !old.TestID.SameTest(r.TestID) {
 		c.Disagrees = old.TestID
-		return c, addPlaces(ctx, tx, r.ID, unknown)
+		return c, w.addPlaces(ctx, r.ID, unknown)
 	}
 	read := *r
 	read.Source, read.AlsoIn = old.Source, unknown
 	c.Result = parse.Merge(old, &read)
 	c.Changed = content(old) != content(c.Result)
 	if c.Changed || len(unknown) > 0 {
-		if err := save(ctx, tx, c.Result, false); err != nil {
+		if err := w.save(ctx, c.Result, false); err != nil {
 			return c, err
 		}
 	}
-	return c, addPlaces(ctx, tx, r.ID, unknown)
+	return c, w.addPlaces(ctx, r.ID, unknown)
 }
 
 // places are all places that a Result was read from.
@@ -121,13 +142,13 @@ func knownPlaces(ctx context.Context, tx *sql.Tx, id string) (map[string]bool, e
 	return known, rows.Err()
 }
 
-func addPlaces(ctx context.Context, tx *sql.Tx, id string, places []parse.Source) error {
+func (w *writer) addPlaces(ctx context.Context, id string, places []parse.Source) error {
 	for _, s := range places {
 		text, err := json.Marshal(s)
 		if err != nil {
 			return err
 		}
-		if _, err := tx.ExecContext(ctx, "INSERT OR IGNORE INTO sources (result, place, source) VALUES (?, ?, ?)", id, place(s), text); err != nil {
+		if _, err := w.exec(ctx, "INSERT OR IGNORE INTO sources (result, place, source) VALUES (?, ?, ?)", id, place(s), text); err != nil {
 			return err
 		}
 	}
@@ -135,9 +156,9 @@ func addPlaces(ctx context.Context, tx *sql.Tx, id string, places []parse.Source
 }
 
 // load returns a stored Result, or nil.
-func load(ctx context.Context, tx *sql.Tx, id string) (*parse.Result, error) {
+func (w *writer) load(ctx context.Context, id string) (*parse.Result, error) {
 	var document []byte
-	err := tx.QueryRowContext(ctx, "SELECT document FROM results WHERE id = ?", id).Scan(&document)
+	err := w.queryRow(ctx, "SELECT document FROM results WHERE id = ?", id).Scan(&document)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil
 	}
@@ -155,18 +176,30 @@ func content(r *parse.Result) string {
 	if err != nil {
 		panic(err) // a Result holds nothing that JSON has no form for
 	}
+	return hashOf(text)
+}
+
+// contentOf is content of a Result whose document is made already.
+func contentOf(r *parse.Result, document []byte) string {
+	if len(r.AlsoIn) > 0 {
+		return content(r)
+	}
+	return hashOf(document)
+}
+
+func hashOf(text []byte) string {
 	sum := sha256.Sum256(text)
 	return hex.EncodeToString(sum[:])
 }
 
 // save writes a Result. What targets had of an earlier state of it they are owed again.
-func save(ctx context.Context, tx *sql.Tx, r *parse.Result, isNew bool) error {
+func (w *writer) save(ctx context.Context, r *parse.Result, isNew bool) error {
 	document, err := json.Marshal(r)
 	if err != nil {
 		return err
 	}
-	now, hash := timestamp(), content(r)
-	if _, err := tx.ExecContext(ctx, `
+	now, hash := timestamp(), contentOf(r, document)
+	if _, err := w.exec(ctx, `
 		INSERT INTO results (id, test_id, mode, network, server, client, concurrency, status, document, content, first_seen, updated)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (id) DO UPDATE SET test_id = excluded.test_id, mode = excluded.mode, network = excluded.network,
@@ -177,10 +210,10 @@ func save(ctx context.Context, tx *sql.Tx, r *parse.Result, isNew bool) error {
 		return err
 	}
 	if !isNew {
-		if _, err := tx.ExecContext(ctx, "DELETE FROM metrics WHERE result = ?", r.ID); err != nil {
+		if _, err := w.exec(ctx, "DELETE FROM metrics WHERE result = ?", r.ID); err != nil {
 			return err
 		}
-		if _, err := tx.ExecContext(ctx, "UPDATE outbox SET state = 'owed', updated = ? WHERE result = ? AND state = 'stored' AND sent <> ?",
+		if _, err := w.exec(ctx, "UPDATE outbox SET state = 'owed', updated = ? WHERE result = ? AND state = 'stored' AND sent <> ?",
 			now, r.ID, hash); err != nil {
 			return err
 		}
@@ -190,15 +223,16 @@ func save(ctx context.Context, tx *sql.Tx, r *parse.Result, isNew bool) error {
 	}
 	// One statement for all: a Result has some thirty metrics, and each statement has its price.
 	values := strings.TrimSuffix(strings.Repeat("(?,?,?,?,?),", len(r.Metrics)), ",")
-	var args []any
+	args := make([]any, 0, 5*len(r.Metrics))
 	for name, v := range r.Metrics {
 		args = append(args, r.ID, name, v.Value, v.Text, v.Unit)
 	}
-	_, err = tx.ExecContext(ctx, "INSERT INTO metrics (result, name, value, text, unit) VALUES "+values, args...)
+	_, err = w.exec(ctx, "INSERT INTO metrics (result, name, value, text, unit) VALUES "+values, args...)
 	return err
 }
 
-func timestamp() string { return time.Now().UTC().Format(time.RFC3339Nano) }
+// timestamp is the time in a form that sorts as time does: RFC 3339 with all nine digits.
+func timestamp() string { return time.Now().UTC().Format("2006-01-02T15:04:05.000000000Z07:00") }
 
 // Filter chooses stored Results; its zero fields choose all.
 type Filter struct {

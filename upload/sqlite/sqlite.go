@@ -24,8 +24,10 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"time"
 
-	_ "modernc.org/sqlite" // the database/sql driver
+	driver "modernc.org/sqlite"
+	codes "modernc.org/sqlite/lib"
 )
 
 // schemaVersion is the version of the tables, which the file keeps as its user_version.
@@ -115,10 +117,18 @@ func OpenToRead(ctx context.Context, path string) (*DB, error) {
 	return open(ctx, path, "ro")
 }
 
+// longestWait is how long another process's lock is waited for.
+const longestWait = 30 * time.Second
+
 func open(ctx context.Context, path, mode string) (*DB, error) {
-	lock, pragmas := "immediate", []string{"busy_timeout(30000)", "journal_mode(DELETE)", "synchronous(FULL)", "foreign_keys(ON)", "cache_size(-16000)", "trusted_schema(OFF)"}
+	return openWaiting(ctx, path, mode, longestWait)
+}
+
+func openWaiting(ctx context.Context, path, mode string, wait time.Duration) (*DB, error) {
+	busy := fmt.Sprintf("busy_timeout(%d)", wait.Milliseconds())
+	lock, pragmas := "immediate", []string{busy, "journal_mode(DELETE)", "synchronous(FULL)", "foreign_keys(ON)", "cache_size(-16000)", "trusted_schema(OFF)"}
 	if mode == "ro" {
-		lock, pragmas = "deferred", []string{"busy_timeout(30000)", "trusted_schema(OFF)"}
+		lock, pragmas = "deferred", []string{busy, "trusted_schema(OFF)"}
 	}
 	address := url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: url.Values{
 		"mode":    {mode},
@@ -133,7 +143,7 @@ func open(ctx context.Context, path, mode string) (*DB, error) {
 	db := &DB{path: path, sql: handle}
 	if err := db.migrate(ctx, mode == "ro"); err != nil {
 		handle.Close()
-		return nil, fmt.Errorf("local store %s: %w (--db names another file)", path, err)
+		return nil, fmt.Errorf("local store %s: %w (--db names another file)", path, advise(err))
 	}
 	return db, nil
 }
@@ -178,6 +188,33 @@ func (db *DB) write(ctx context.Context, f func(*sql.Tx) error) error {
 		return errors.Join(err, ignoreDone(tx.Rollback()))
 	}
 	return tx.Commit()
+}
+
+// advice says what to do about SQLite's errors.
+var advice = []struct {
+	code int
+	text string
+}{
+	{codes.SQLITE_FULL, "make room, or choose another file with --db, and run again"},
+	{codes.SQLITE_IOERR, "make room or mend the disk, or choose another file with --db, and run again"},
+	{codes.SQLITE_BUSY, "another program has held the file for too long: wait for it or end it, and run again"},
+	{codes.SQLITE_READONLY, "make the file and its folder writable, or choose another file with --db"},
+	{codes.SQLITE_CANTOPEN, "make its folder writable, or choose another file with --db"},
+	{codes.SQLITE_PERM, "make the file writable, or choose another file with --db"},
+	{codes.SQLITE_CORRUPT, "the file is damaged: move it away and run again over the inputs; the sqlite3 shell's .recover saves what is left in it"},
+	{codes.SQLITE_NOTADB, "the file is damaged, or no store at all: move it away and run again over the inputs"},
+}
+
+// advise adds to an error of SQLite what to do about it.
+func advise(err error) error {
+	if e, ok := errors.AsType[*driver.Error](err); ok {
+		for _, a := range advice {
+			if e.Code()&0xff == a.code { // the rest of a code is detail
+				return fmt.Errorf("%w: %s", err, a.text)
+			}
+		}
+	}
+	return err
 }
 
 // ignoreDone drops the error of a transaction that has ended already, as with its context.

@@ -1,0 +1,177 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/trtperf/trtperf/parse"
+	runs "github.com/trtperf/trtperf/parse/run"
+	"github.com/trtperf/trtperf/upload/sqlite"
+	"github.com/trtperf/trtperf/upload/storetest"
+)
+
+// exampleLogs writes logs of one distinct Result each.
+func exampleLogs(t testing.TB, n int) string {
+	t.Helper()
+	example, err := os.ReadFile("../../testdata/logs/example.log")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	for i := range n {
+		text := strings.ReplaceAll(string(example), "3317.94", fmt.Sprintf("%d.94", 3000+i))
+		if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("%04d.log", i)), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+// rows returns the number of a CSV's rows.
+func csvRows(t testing.TB, path string) int {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Error(err)
+	}
+	return bytes.Count(text, []byte("\n")) - 1
+}
+
+// wantUnstored runs process over logs and wants what a store that fails leaves: the CSVs, nothing delivered, a message, exit code 2.
+func wantUnstored(t *testing.T, db, logs string, n int, message ...string) {
+	t.Helper()
+	out := t.TempDir()
+	target := filepath.Join(out, "target.db")
+	var text bytes.Buffer
+	code := run(context.Background(), []string{"process", "-o", out, "--db", db, "--to", "sqlite:" + target, logs},
+		stdio{nil, &text, &text, func(string) string { return "" }})
+	if code != exitUsage {
+		t.Errorf("exit code %d", code)
+	}
+	for _, m := range append(message, db, "the CSVs are written all the same", "nothing was delivered", fmt.Sprintf("results  %d valid", n)) {
+		if !strings.Contains(text.String(), m) {
+			t.Errorf("no %q in\n%s", m, text.String())
+		}
+	}
+	if strings.Contains(text.String(), "stored   ") {
+		t.Errorf("said to be stored:\n%s", text.String())
+	}
+	if got := csvRows(t, filepath.Join(out, "perf_script_test_results.csv")); got != n {
+		t.Errorf("%d rows in the CSV, want %d", got, n)
+	}
+	if _, err := os.Stat(target); err == nil {
+		t.Error("something was delivered")
+	}
+}
+
+func TestStoreFails(t *testing.T) {
+	logs := exampleLogs(t, 100)
+	filled := func(t *testing.T) string {
+		db := filepath.Join(t.TempDir(), "x.db")
+		trtperf(t, 0, "process", "-o", t.TempDir(), "--db", db, logs)
+		return db
+	}
+	t.Run("not a database", func(t *testing.T) {
+		db := filepath.Join(t.TempDir(), "x.db")
+		if err := os.WriteFile(db, bytes.Repeat([]byte("no database "), 100), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		wantUnstored(t, db, logs, 100, "not a database", "move it away")
+	})
+	t.Run("damaged", func(t *testing.T) {
+		db := filled(t)
+		text, err := os.ReadFile(db)
+		if err != nil {
+			t.Fatal(err)
+		}
+		// The first page, with the schema, stays: the file can be opened.
+		for i := 4096; i < len(text); i++ {
+			text[i] ^= 0xa5
+		}
+		if err := os.WriteFile(db, text, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		wantUnstored(t, db, logs, 100, "malformed", "move it away")
+	})
+	t.Run("of a later version", func(t *testing.T) {
+		db := filled(t)
+		file, err := sql.Open("sqlite", db)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := file.Exec("PRAGMA user_version = 99"); err != nil {
+			t.Fatal(err)
+		}
+		file.Close()
+		wantUnstored(t, db, logs, 100, "written by a later trtperf (schema 99, this one knows")
+		for _, args := range [][]string{{"list", "--db", db}, {"export", "--from", db}, {"upload", "--status", "--db", db}} {
+			var text bytes.Buffer
+			if code := run(context.Background(), args, stdio{nil, &text, &text, func(string) string { return "" }}); code != exitUsage || !strings.Contains(text.String(), "later trtperf") {
+				t.Errorf("%v: exit code %d\n%s", args, code, text.String())
+			}
+		}
+	})
+	t.Run("locked", func(t *testing.T) {
+		t.Parallel() // it waits for half a minute
+		db := filled(t)
+		holder, err := sql.Open("sqlite", "file:"+db+"?_txlock=exclusive")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer holder.Close()
+		tx, err := holder.Begin()
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantUnstored(t, db, logs, 100, "locked", "another program has held the file")
+		if err := tx.Rollback(); err != nil {
+			t.Fatal(err)
+		}
+		again := trtperf(t, 0, "process", "-o", t.TempDir(), "--db", db, logs)
+		if again.ledger.Results.Valid != 100 {
+			t.Errorf("%+v", again.ledger)
+		}
+	})
+}
+
+// A Result that turned out to be failed stays so where the store fails between its two readings.
+func TestWithoutStoreKeepsStatus(t *testing.T) {
+	db, err := sqlite.Open(context.Background(), filepath.Join(t.TempDir(), "x.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &settings{quiet: true}
+	std := stdio{nil, &bytes.Buffer{}, &bytes.Buffer{}, func(string) string { return "" }}
+	p := &pipeline{settings: s, std: std, report: newReporter(s, std), keep: true, seen: map[identity]bool{}, place: map[identity]int{}}
+	p.store = localStore{db, p}
+	first, second := runOf(t, true), runOf(t, false)
+	if err := p.take(context.Background(), first); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.take(context.Background(), second); err != nil {
+		t.Fatal(err)
+	}
+	if !p.storeFailed || len(p.results) != 1 || p.results[0].Valid() {
+		t.Errorf("the store failed: %v, results %+v", p.storeFailed, p.results)
+	}
+}
+
+// runOf is a run of the same one Result, which its results.xml calls failed or which has none.
+func runOf(t *testing.T, failed bool) []*runs.Run {
+	t.Helper()
+	r := storetest.Result(1)
+	if failed {
+		r.Checked = []parse.Context{parse.InJUnit}
+		r.Fail(parse.JUnitFailure, "failed")
+	}
+	return []*runs.Run{{Results: []*parse.Result{r}, Blocks: 1}}
+}
