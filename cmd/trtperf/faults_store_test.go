@@ -49,7 +49,7 @@ func wantUnstored(t *testing.T, db, logs string, n int, message ...string) {
 	out := t.TempDir()
 	target := filepath.Join(out, "target.db")
 	var text bytes.Buffer
-	code := run(context.Background(), []string{"process", "-o", out, "--db", db, "--to", "sqlite:" + target, logs},
+	code := run(context.Background(), []string{"process", "-o", out, "--db", db, "--db-wait", "100ms", "--to", "sqlite:" + target, logs},
 		stdio{nil, &text, &text, func(string) string { return "" }})
 	if code != exitUsage {
 		t.Errorf("exit code %d", code)
@@ -118,7 +118,6 @@ func TestStoreFails(t *testing.T) {
 		}
 	})
 	t.Run("locked", func(t *testing.T) {
-		t.Parallel() // it waits for half a minute
 		db := filled(t)
 		holder, err := sql.Open("sqlite", "file:"+db+"?_txlock=exclusive")
 		if err != nil {
@@ -129,7 +128,7 @@ func TestStoreFails(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		wantUnstored(t, db, logs, 100, "locked", "another program has held the file")
+		wantUnstored(t, db, logs, 100, "locked", "another program has held the file", "--db-wait")
 		if err := tx.Rollback(); err != nil {
 			t.Fatal(err)
 		}

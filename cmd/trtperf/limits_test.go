@@ -117,6 +117,15 @@ func TestWithoutRights(t *testing.T) {
 			t.Errorf("%d rows in the CSV", n)
 		}
 	})
+	t.Run("somebody else's store", func(t *testing.T) {
+		db := filepath.Join(place(t, false), "x.db")
+		trtperf(t, exitOK, "process", "-o", t.TempDir(), "--db", db, logs)
+		if err := os.Chmod(db, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		want(run(exitOK, "list", "--db", db), "1 results")
+		want(run(exitOK, "export", "-o", place(t, true), "--from", db), "(1 results)")
+	})
 	t.Run("full disk", func(t *testing.T) {
 		full := place(t, true)
 		if err := syscall.Mount("tmpfs", full, "tmpfs", 0, "size=8k,mode=777"); err != nil {

@@ -119,7 +119,7 @@ func (p *pipeline) preview(ctx context.Context, d *dispatch, paths []string) err
 		}
 		return p.finish(ctx, err)
 	}
-	db, err := sqlite.OpenToRead(ctx, p.settings.database())
+	db, err := sqlite.OpenToRead(ctx, p.settings.database(), sqlite.Wait(p.settings.dbWait))
 	if err != nil {
 		return p.finish(ctx, &codeError{exitUsage, err})
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -70,7 +72,7 @@ func processPaths(ctx context.Context, s *settings, std stdio, paths []string, c
 // withStore opens the local store, runs f with it and finishes the command. A command that keeps its Results, for the CSVs, goes on without a
 // store that cannot be had.
 func (p *pipeline) withStore(ctx context.Context, f func(context.Context, *sqlite.DB) error) error {
-	db, err := sqlite.Open(ctx, p.settings.database())
+	db, err := sqlite.Open(ctx, p.settings.database(), sqlite.Wait(p.settings.dbWait))
 	if err != nil && p.keep && ctx.Err() == nil {
 		p.withoutStore(err)
 		return p.finish(ctx, f(ctx, nil))
@@ -193,7 +195,7 @@ func exportCommand(s *settings, std stdio) *cobra.Command {
 
 // readStore takes the Results of a store.
 func (p *pipeline) readStore(ctx context.Context, path string) error {
-	db, err := sqlite.OpenExisting(ctx, path)
+	db, err := sqlite.OpenExisting(ctx, path, sqlite.Wait(p.settings.dbWait))
 	if err != nil {
 		return &codeError{exitUsage, err}
 	}
@@ -215,17 +217,27 @@ func (p *pipeline) readStore(ctx context.Context, path string) error {
 func listCommand(s *settings, std stdio) *cobra.Command {
 	var f sqlite.Filter
 	var status string
+	var after, before sinceFlag
 	c := &cobra.Command{
 		Use:   "list",
 		Short: "Print the results of a local store",
-		Args:  cobra.NoArgs,
+		Long: "Print the results of a local store that pass every filter. --label takes NAME=VALUE, whatever the letter case of the value; the names are\n" +
+			strings.Join(sqlite.Labels(), ", ") + ".\n" +
+			"The time of a result is the end of its measurement, else its start, else when the store first had it.",
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			switch f.Status = parse.Status(status); f.Status {
 			case "", parse.Valid, parse.Failed:
 			default:
 				return usagef("--only: write %s or %s", parse.Valid, parse.Failed)
 			}
-			db, err := sqlite.OpenExisting(cmd.Context(), s.database())
+			for name := range f.Labels {
+				if !slices.Contains(sqlite.Labels(), name) {
+					return usagef("--label: unknown name %q: write one of %s", name, strings.Join(sqlite.Labels(), ", "))
+				}
+			}
+			f.After, f.Before = after.Time, before.Time
+			db, err := sqlite.OpenExisting(cmd.Context(), s.database(), sqlite.Wait(s.dbWait))
 			if err != nil {
 				return &codeError{exitUsage, err}
 			}
@@ -246,5 +258,8 @@ func listCommand(s *settings, std stdio) *cobra.Command {
 	c.Flags().StringVar(&f.Test, "test", "", "only tests whose id contains this")
 	c.Flags().StringVar(&f.ID, "id", "", "only results whose identity begins so")
 	c.Flags().StringVar(&status, "only", "", "valid or failed: only results of that status")
+	c.Flags().StringToStringVar(&f.Labels, "label", nil, "only results with this NAME=VALUE, such as precision=fp4; repeatable")
+	c.Flags().Var(&after, "after", "only results from a time on, a day, or so long ago (36h)")
+	c.Flags().Var(&before, "before", "only results before a time, a day, or so long ago (36h)")
 	return c
 }

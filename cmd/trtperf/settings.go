@@ -24,6 +24,7 @@ import (
 	"github.com/trtperf/trtperf/parse/build"
 	"github.com/trtperf/trtperf/parse/custom"
 	runs "github.com/trtperf/trtperf/parse/run"
+	"github.com/trtperf/trtperf/upload/sqlite"
 )
 
 // settings are the values of all flags. A flag means the same on every command.
@@ -60,6 +61,7 @@ type settings struct {
 	includeFailed bool
 
 	db        string
+	dbWait    time.Duration
 	reread    bool
 	to        []string
 	uploadAll bool
@@ -238,6 +240,7 @@ func (s *settings) addReread(f *pflag.FlagSet) {
 
 func (s *settings) addStore(f *pflag.FlagSet) {
 	f.StringVar(&s.db, "db", "", "local store (default trtperf.db in the output directory)")
+	f.DurationVar(&s.dbWait, "db-wait", sqlite.DefaultWait, "how long to wait for another program that holds the local store")
 }
 
 func (s *settings) addTargets(f *pflag.FlagSet) {

@@ -15,7 +15,7 @@ import (
 func (db *DB) Owe(ctx context.Context, target string, orders []upload.Order) ([]parse.Delivery, error) {
 	var withheld []parse.Delivery
 	err := db.outbox(ctx, func(tx *sql.Tx) error {
-		w := newWriter(tx)
+		w := db.newWriter(tx)
 		defer w.close()
 		for _, o := range orders {
 			state, err := w.owe(ctx, target, o)
@@ -41,7 +41,7 @@ func (w *writer) owe(ctx context.Context, target string, o upload.Order) (parse.
 		ON CONFLICT (target, result) DO UPDATE SET updated = excluded.updated,
 			state = iif(sent = '', excluded.state, 'owed'), reason = iif(sent = '', excluded.reason, ''),
 			owed_since = CASE WHEN sent = '' AND excluded.state = 'withheld' THEN '' WHEN state = 'owed' THEN owed_since ELSE excluded.updated END
-		RETURNING state`, target, o.ID, o.Withhold, timestamp()).Scan(&state)
+		RETURNING state`, target, o.ID, o.Withhold, w.db.timestamp()).Scan(&state)
 	return parse.Outcome(state), err
 }
 
@@ -109,7 +109,7 @@ func (db *DB) Settle(ctx context.Context, target string, items []upload.Item, an
 			return err
 		}
 		defer settle.Close()
-		now := timestamp()
+		now := db.timestamp()
 		for i, a := range answers {
 			state, sent := string(a.Outcome), ""
 			switch a.Outcome {
@@ -126,7 +126,7 @@ func (db *DB) Settle(ctx context.Context, target string, items []upload.Item, an
 
 // Retry makes what a target refused owed again, and returns how many Results that are.
 func (db *DB) Retry(ctx context.Context, target string) (int, error) {
-	changed, err := db.sql.ExecContext(ctx, "UPDATE outbox SET state = 'owed', owed_since = ?1, updated = ?1 WHERE target = ?2 AND state = 'refused'", timestamp(), target)
+	changed, err := db.sql.ExecContext(ctx, "UPDATE outbox SET state = 'owed', owed_since = ?1, updated = ?1 WHERE target = ?2 AND state = 'refused'", db.timestamp(), target)
 	if err != nil {
 		return 0, fmt.Errorf("outbox of %s: %w", db.path, err)
 	}
@@ -227,7 +227,7 @@ func (db *DB) OweAgain(ctx context.Context, target string, ids []string) error {
 	return db.outbox(ctx, func(tx *sql.Tx) error {
 		for _, id := range ids {
 			if _, err := tx.ExecContext(ctx, "UPDATE outbox SET state = 'owed', owed_since = ?1, updated = ?1 WHERE target = ?2 AND result = ?3",
-				timestamp(), target, id); err != nil {
+				db.timestamp(), target, id); err != nil {
 				return err
 			}
 		}

@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"github.com/trtperf/trtperf/parse"
 	"github.com/trtperf/trtperf/upload"
@@ -48,7 +47,7 @@ type Owing struct {
 func (db *DB) CommitOwing(ctx context.Context, owing Owing, results []*parse.Result, readings ...parse.Reading) ([]Committed, error) {
 	all := make([]Committed, len(results))
 	err := db.write(ctx, func(tx *sql.Tx) error {
-		w := newWriter(tx)
+		w := db.newWriter(tx)
 		defer w.close()
 		for i, r := range results {
 			c, err := w.commit(ctx, r)
@@ -198,7 +197,7 @@ func (w *writer) save(ctx context.Context, r *parse.Result, isNew bool) error {
 	if err != nil {
 		return err
 	}
-	now, hash := timestamp(), contentOf(r, document)
+	now, hash := w.db.timestamp(), contentOf(r, document)
 	if _, err := w.exec(ctx, `
 		INSERT INTO results (id, test_id, mode, network, server, client, concurrency, status, document, content, first_seen, updated)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
@@ -232,57 +231,4 @@ func (w *writer) save(ctx context.Context, r *parse.Result, isNew bool) error {
 }
 
 // timestamp is the time in a form that sorts as time does: RFC 3339 with all nine digits.
-func timestamp() string { return time.Now().UTC().Format("2006-01-02T15:04:05.000000000Z07:00") }
-
-// Filter chooses stored Results; its zero fields choose all.
-type Filter struct {
-	// Test is a part of the test id.
-	Test   string
-	Status parse.Status
-	// ID is the beginning of an identity.
-	ID string
-}
-
-// Results calls yield for the stored Results, ordered by test, server, concurrency, client and identity.
-func (db *DB) Results(ctx context.Context, f Filter, yield func(*parse.Result) error) error {
-	rows, err := db.sql.QueryContext(ctx, `
-		SELECT document FROM results
-		WHERE instr(test_id, ?1) > 0 AND (?2 = '' OR status = ?2) AND substr(id, 1, length(?3)) = ?3
-		ORDER BY test_id, server, concurrency, client, id`, f.Test, string(f.Status), f.ID)
-	if err != nil {
-		return fmt.Errorf("local store %s: %w", db.path, err)
-	}
-	defer rows.Close()
-	var decoder decoder
-	for rows.Next() {
-		var document []byte
-		if err := rows.Scan(&document); err != nil {
-			return fmt.Errorf("local store %s: %w", db.path, err)
-		}
-		r, err := decoder.decode(document)
-		if err != nil {
-			return fmt.Errorf("local store %s: %w", db.path, err)
-		}
-		if err := yield(r); err != nil {
-			return err
-		}
-	}
-	return rows.Err()
-}
-
-// Result returns one stored Result; nil where the store has none of that identity.
-func (db *DB) Result(ctx context.Context, id string) (*parse.Result, error) {
-	var document []byte
-	err := db.sql.QueryRowContext(ctx, "SELECT document FROM results WHERE id = ?", id).Scan(&document)
-	if errors.Is(err, sql.ErrNoRows) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("local store %s: %w", db.path, err)
-	}
-	r, err := new(decoder).decode(document)
-	if err != nil {
-		return nil, fmt.Errorf("local store %s: %w", db.path, err)
-	}
-	return r, nil
-}
+func (db *DB) timestamp() string { return db.now().UTC().Format("2006-01-02T15:04:05.000000000Z07:00") }

@@ -20,35 +20,21 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
 	"time"
 
 	driver "modernc.org/sqlite"
-	codes "modernc.org/sqlite/lib"
+	sqlite3 "modernc.org/sqlite/lib"
 )
 
 // schemaVersion is the version of the tables, which the file keeps as its user_version.
 var schemaVersion = len(migrations)
 
-// migrations make the tables of each version out of those of the one before.
-var migrations = []string{`
-CREATE TABLE results (
-  id          TEXT PRIMARY KEY,           -- the identity, 64 hex digits
-  test_id     TEXT NOT NULL,              -- '' where no test is known
-  mode        TEXT NOT NULL,
-  network     TEXT NOT NULL,
-  server      TEXT NOT NULL,
-  client      TEXT NOT NULL,
-  concurrency INTEGER,
-  status      TEXT NOT NULL,
-  document    TEXT NOT NULL,              -- the Result as JSON
-  content     TEXT NOT NULL,              -- SHA-256 of the document without its further places
-  first_seen  TEXT NOT NULL,
-  updated     TEXT NOT NULL
-);
+// migrations make the tables of each version out of those of the one before. Once a version has been released its step stays as it is:
+// what it lacked is made good by a later one.
+var migrations = []migration{{sql: resultsTable + `
 CREATE INDEX results_test ON results (test_id);
 CREATE TABLE metrics (
   result TEXT NOT NULL REFERENCES results (id),
@@ -75,64 +61,117 @@ CREATE TABLE outbox (
   PRIMARY KEY (target, result)
 ) WITHOUT ROWID;
 CREATE INDEX outbox_state ON outbox (target, state);
-`, `
+`}, {sql: `
 CREATE TABLE readings (
   place  TEXT PRIMARY KEY,                -- a run's files and the settings with which they were read
   beside TEXT NOT NULL,                   -- JSON list of further files on which its results depend
   mark   TEXT NOT NULL,                   -- changes when one of the files does
   run    BLOB NOT NULL                    -- what the run held: JSON, zstd
 ) WITHOUT ROWID;
-`, `
+`}, {sql: `
 ALTER TABLE outbox ADD COLUMN owed_since TEXT NOT NULL DEFAULT ''; -- when it came to be owed, as it is now
 UPDATE outbox SET owed_since = updated WHERE state = 'owed';
-`}
+`}, {
+	// The first files had their results in a tree by identity.
+	when: "SELECT count(*) FROM pragma_table_list WHERE schema = 'main' AND name = 'results' AND wr = 1",
+	sql: `
+ALTER TABLE results RENAME TO results_by_id;
+` + resultsTable + `
+INSERT INTO results SELECT * FROM results_by_id;
+DROP TABLE results_by_id;
+CREATE INDEX results_test ON results (test_id);
+`}}
+
+type migration struct {
+	sql string
+	// when is a query that answers 0 where the step has nothing to do; empty where it always has.
+	when string
+}
+
+const resultsTable = `
+CREATE TABLE results (
+  id          TEXT PRIMARY KEY,           -- the identity, 64 hex digits
+  test_id     TEXT NOT NULL,              -- '' where no test is known
+  mode        TEXT NOT NULL,
+  network     TEXT NOT NULL,
+  server      TEXT NOT NULL,
+  client      TEXT NOT NULL,
+  concurrency INTEGER,
+  status      TEXT NOT NULL,
+  document    TEXT NOT NULL,              -- the Result as JSON
+  content     TEXT NOT NULL,              -- SHA-256 of the document without its further places
+  first_seen  TEXT NOT NULL,
+  updated     TEXT NOT NULL
+);`
 
 // DB is an open store.
 type DB struct {
 	path string
 	sql  *sql.DB
+	// version is that of the file's tables.
+	version int
+	// now is the clock. What it says is for people: which state of a Result is the newer one is told by contents, never by times.
+	now func() time.Time
 }
 
+// DefaultWait is how long a store waits for other processes that use its file.
+const DefaultWait = 30 * time.Second
+
+// Option is something about how a store is opened.
+type Option func(*options)
+
+type options struct {
+	wait time.Duration
+	now  func() time.Time
+}
+
+// Wait sets how long the store waits for other processes that use its file.
+func Wait(d time.Duration) Option { return func(o *options) { o.wait = d } }
+
 // Open opens the store in a file and creates it, with the directory, where it is not there.
-func Open(ctx context.Context, path string) (*DB, error) {
+func Open(ctx context.Context, path string, options ...Option) (*DB, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
 		return nil, fmt.Errorf("local store: %w: choose another place with --db or -o", err)
 	}
-	return open(ctx, path, "rwc")
+	return open(ctx, path, "rwc", options)
 }
 
-// OpenExisting opens a store that must be there.
-func OpenExisting(ctx context.Context, path string) (*DB, error) {
-	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+// OpenExisting opens a store that must be there, for reading alone where it cannot be written.
+func OpenExisting(ctx context.Context, path string, options ...Option) (*DB, error) {
+	if _, err := os.Stat(path); err != nil {
 		return nil, fmt.Errorf("no store at %s: name one with --db, or make one with trtperf process: %w", path, err)
 	}
-	return open(ctx, path, "rw")
+	db, err := open(ctx, path, "rw", options)
+	switch code(err) {
+	case sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM:
+		return open(ctx, path, "ro", options)
+	}
+	return db, err
 }
 
 // OpenToRead opens a store that must be there and writes nothing to it, not even the tables of a newer version.
-func OpenToRead(ctx context.Context, path string) (*DB, error) {
+func OpenToRead(ctx context.Context, path string, options ...Option) (*DB, error) {
 	if _, err := os.Stat(path); err != nil {
 		return nil, fmt.Errorf("no store at %s: name one with --db: %w", path, err)
 	}
-	return open(ctx, path, "ro")
+	return open(ctx, path, "ro", options)
 }
 
-// longestWait is how long another process's lock is waited for.
-const longestWait = 30 * time.Second
+// Clock sets the clock; the system's else.
+func Clock(now func() time.Time) Option { return func(o *options) { o.now = now } }
 
-func open(ctx context.Context, path, mode string) (*DB, error) {
-	return openWaiting(ctx, path, mode, longestWait)
-}
-
-func openWaiting(ctx context.Context, path, mode string, wait time.Duration) (*DB, error) {
-	busy := fmt.Sprintf("busy_timeout(%d)", wait.Milliseconds())
-	lock, pragmas := "immediate", []string{busy, "journal_mode(DELETE)", "synchronous(FULL)", "foreign_keys(ON)", "cache_size(-16000)", "trusted_schema(OFF)"}
-	if mode == "ro" {
-		lock, pragmas = "deferred", []string{busy, "trusted_schema(OFF)"}
+func open(ctx context.Context, path, mode string, set []Option) (*DB, error) {
+	o := options{wait: DefaultWait, now: time.Now}
+	for _, option := range set {
+		option(&o)
+	}
+	pragmas := []string{fmt.Sprintf("busy_timeout(%d)", o.wait.Milliseconds()), "trusted_schema(OFF)"}
+	if mode != "ro" {
+		pragmas = append(pragmas, "journal_mode(DELETE)", "synchronous(FULL)", "foreign_keys(ON)", "cache_size(-16000)")
 	}
 	address := url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: url.Values{
 		"mode":    {mode},
-		"_txlock": {lock},
+		"_txlock": {"immediate"},
 		"_pragma": pragmas,
 	}.Encode()}
 	handle, err := sql.Open("sqlite", address.String())
@@ -140,42 +179,72 @@ func openWaiting(ctx context.Context, path, mode string, wait time.Duration) (*D
 		return nil, fmt.Errorf("local store %s: %w", path, err)
 	}
 	handle.SetMaxOpenConns(1)
-	db := &DB{path: path, sql: handle}
-	if err := db.migrate(ctx, mode == "ro"); err != nil {
+	db := &DB{path: path, sql: handle, now: o.now}
+	if err := db.prepare(ctx, mode == "ro"); err != nil {
 		handle.Close()
 		return nil, fmt.Errorf("local store %s: %w (--db names another file)", path, advise(err))
 	}
 	return db, nil
 }
 
-// migrate makes the tables in a new file and refuses a file that a later trtperf wrote, or somebody else.
-func (db *DB) migrate(ctx context.Context, readOnly bool) error {
-	return db.write(ctx, func(tx *sql.Tx) error {
-		var version, tables int
-		if err := tx.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
+// prepare looks at the tables, without keeping others from writing, and makes those that lack. It refuses a file that a later trtperf
+// wrote, or somebody else.
+func (db *DB) prepare(ctx context.Context, readOnly bool) error {
+	err := db.check(ctx, db.sql)
+	switch {
+	case err != nil || db.version == schemaVersion:
+		return err
+	case readOnly:
+		return fmt.Errorf("written by an earlier trtperf (schema %d, this one has %d): any command that writes to it brings it up to date", db.version, schemaVersion)
+	}
+	// A table that is made anew keeps its name, and the others' references to it.
+	if _, err := db.sql.ExecContext(ctx, "PRAGMA foreign_keys = OFF; PRAGMA legacy_alter_table = ON"); err != nil {
+		return err
+	}
+	err = db.write(ctx, func(tx *sql.Tx) error {
+		// Another process may have been faster.
+		if err := db.check(ctx, tx); err != nil {
 			return err
 		}
-		if err := tx.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_schema").Scan(&tables); err != nil {
-			return err
-		}
-		switch {
-		case version == schemaVersion:
-			return nil
-		case version > schemaVersion:
-			return fmt.Errorf("written by a later trtperf (schema %d, this one knows %d): use that one", version, schemaVersion)
-		case version == 0 && tables > 0:
-			return errors.New("an SQLite file of another program")
-		case readOnly:
-			return fmt.Errorf("written by an earlier trtperf (schema %d, this one has %d): any command that writes to it brings it up to date", version, schemaVersion)
-		}
-		for _, step := range migrations[version:] {
-			if _, err := tx.ExecContext(ctx, step); err != nil {
+		for _, step := range migrations[db.version:] {
+			if step.when != "" {
+				var n int
+				if err := tx.QueryRowContext(ctx, step.when).Scan(&n); err != nil {
+					return err
+				}
+				if n == 0 {
+					continue
+				}
+			}
+			if _, err := tx.ExecContext(ctx, step.sql); err != nil {
 				return err
 			}
 		}
+		db.version = schemaVersion
 		_, err := tx.ExecContext(ctx, fmt.Sprintf("PRAGMA user_version = %d", schemaVersion))
 		return err
 	})
+	if err == nil {
+		_, err = db.sql.ExecContext(ctx, "PRAGMA foreign_keys = ON; PRAGMA legacy_alter_table = OFF")
+	}
+	return err
+}
+
+// check notes the version of the tables.
+func (db *DB) check(ctx context.Context, ask interface {
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+}) error {
+	var tables int
+	if err := ask.QueryRowContext(ctx, "SELECT user_version, (SELECT count(*) FROM sqlite_schema) FROM pragma_user_version").Scan(&db.version, &tables); err != nil {
+		return err
+	}
+	switch {
+	case db.version > schemaVersion:
+		return fmt.Errorf("written by a later trtperf (schema %d, this one knows %d): use that one", db.version, schemaVersion)
+	case db.version == 0 && tables > 0:
+		return errors.New("an SQLite file of another program")
+	}
+	return nil
 }
 
 // write runs f in a transaction that holds the file's write lock from its start.
@@ -195,26 +264,32 @@ var advice = []struct {
 	code int
 	text string
 }{
-	{codes.SQLITE_FULL, "make room, or choose another file with --db, and run again"},
-	{codes.SQLITE_IOERR, "make room or mend the disk, or choose another file with --db, and run again"},
-	{codes.SQLITE_BUSY, "another program has held the file for too long: wait for it or end it, and run again"},
-	{codes.SQLITE_READONLY, "make the file and its folder writable, or choose another file with --db"},
-	{codes.SQLITE_CANTOPEN, "make its folder writable, or choose another file with --db"},
-	{codes.SQLITE_PERM, "make the file writable, or choose another file with --db"},
-	{codes.SQLITE_CORRUPT, "the file is damaged: move it away and run again over the inputs; the sqlite3 shell's .recover saves what is left in it"},
-	{codes.SQLITE_NOTADB, "the file is damaged, or no store at all: move it away and run again over the inputs"},
+	{sqlite3.SQLITE_FULL, "make room, or choose another file with --db, and run again"},
+	{sqlite3.SQLITE_IOERR, "make room or mend the disk, or choose another file with --db, and run again"},
+	{sqlite3.SQLITE_BUSY, "another program has held the file for too long: wait for it or end it, or wait longer with --db-wait, and run again"},
+	{sqlite3.SQLITE_READONLY, "make the file and its folder writable, or choose another file with --db"},
+	{sqlite3.SQLITE_CANTOPEN, "make its folder writable, or choose another file with --db"},
+	{sqlite3.SQLITE_PERM, "make the file writable, or choose another file with --db"},
+	{sqlite3.SQLITE_CORRUPT, "the file is damaged: move it away and run again over the inputs; the sqlite3 shell's .recover saves what is left in it"},
+	{sqlite3.SQLITE_NOTADB, "the file is damaged, or no store at all: move it away and run again over the inputs"},
 }
 
 // advise adds to an error of SQLite what to do about it.
 func advise(err error) error {
-	if e, ok := errors.AsType[*driver.Error](err); ok {
-		for _, a := range advice {
-			if e.Code()&0xff == a.code { // the rest of a code is detail
-				return fmt.Errorf("%w: %s", err, a.text)
-			}
+	for _, a := range advice {
+		if code(err) == a.code {
+			return fmt.Errorf("%w: %s", err, a.text)
 		}
 	}
 	return err
+}
+
+// code is SQLite's primary result code, without its detail; 0 for an error that is none of SQLite's.
+func code(err error) int {
+	if e, ok := errors.AsType[*driver.Error](err); ok {
+		return e.Code() & 0xff
+	}
+	return 0
 }
 
 // ignoreDone drops the error of a transaction that has ended already, as with its context.

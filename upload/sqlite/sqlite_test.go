@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -174,6 +175,236 @@ func TestOpenRefuses(t *testing.T) {
 	}
 }
 
+// A store of the first version is brought up to date, by whoever comes first, and goes on where it was.
+func TestFirstSchema(t *testing.T) {
+	dump, err := os.ReadFile("testdata/schema1.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "old.db")
+	old, err := sql.Open("sqlite", "file:"+path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := old.Exec(string(dump) + "PRAGMA user_version = 1;"); err != nil {
+		t.Fatal(err)
+	}
+	old.Close()
+	if _, err := sqlite.OpenToRead(context.Background(), path); err == nil || !strings.Contains(err.Error(), "earlier trtperf (schema 1") {
+		t.Errorf("opened to read: %v", err)
+	}
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(func() {
+			db, err := sqlite.Open(context.Background(), path)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			db.Close()
+		})
+	}
+	all.Wait()
+	fresh := filepath.Join(t.TempDir(), "new.db")
+	open(t, fresh).Close()
+	const shape = `SELECT group_concat(line, char(10)) FROM (SELECT t.name || ' ' || t.wr || ' ' || c.name || ' ' || c.type || ' ' || c."notnull" || ' ' || c.pk AS line
+		FROM pragma_table_list t JOIN pragma_table_info(t.name) c WHERE t.name NOT LIKE 'sqlite%' ORDER BY t.name, c.cid)`
+	if got, want := query(t, path, shape), query(t, fresh, shape); got != want {
+		t.Errorf("the tables are\n%s\nnew ones\n%s", got, want)
+	}
+	const indexes = "SELECT group_concat(name || ' ' || tbl_name, char(10)) FROM (SELECT * FROM sqlite_schema WHERE type = 'index' ORDER BY name)"
+	if got, want := query(t, path, indexes), query(t, fresh, indexes); got != want {
+		t.Errorf("the indexes are\n%s\nnew ones\n%s", got, want)
+	}
+	if bad := query(t, path, "SELECT count(*) FROM pragma_foreign_key_check") + query(t, path, "PRAGMA integrity_check"); bad != "0ok" {
+		t.Error(bad)
+	}
+	db := open(t, path)
+	var tests []string
+	err = db.Results(context.Background(), sqlite.Filter{}, func(r *parse.Result) error {
+		tests = append(tests, r.TestID.String()+" "+r.Client.Name)
+		if r.ID != parse.Identify(r) || len(r.Metrics) < 16 {
+			t.Errorf("%s is %s with %d metrics", r.ID, parse.Identify(r), len(r.Metrics))
+		}
+		return nil
+	})
+	if err != nil || len(tests) != 4 || !slices.IsSorted(tests[:1]) || !strings.HasPrefix(tests[0], "aggr-toy_fp4_blackwell") {
+		t.Errorf("%q, %v", tests, err)
+	}
+	status, err := db.Status(context.Background())
+	if err != nil || len(status) != 2 || status[0].Owed != 3 || status[0].Withheld != 1 || status[0].OwedSince.IsZero() || status[1].Stored != 3 || !status[1].OwedSince.IsZero() {
+		t.Errorf("%+v, %v", status, err)
+	}
+	up := &shop{tries: map[string]int{}, answer: func(int, *parse.Result) upload.Answer { return upload.Answer{Outcome: parse.Stored} }}
+	if got := deliver(t, db, status[0].Target, up); got != (parse.Tally{Stored: 3}) {
+		t.Errorf("delivered %+v", got)
+	}
+	if got := deliver(t, db, status[1].Target, up); got != (parse.Tally{}) {
+		t.Errorf("what was delivered is sent again: %+v", got)
+	}
+}
+
+// hold keeps a lock of a store's file, as another process would, until released.
+func hold(t *testing.T, path, kind string) (release func()) {
+	t.Helper()
+	db, err := sql.Open("sqlite", "file:"+path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := db.Conn(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.ExecContext(context.Background(), "BEGIN "+kind); err != nil {
+		t.Fatal(err)
+	}
+	if kind == "DEFERRED" { // the lock of a reader comes with the reading
+		if _, err := c.ExecContext(context.Background(), "SELECT count(*) FROM results"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return func() {
+		_, _ = c.ExecContext(context.Background(), "ROLLBACK")
+		c.Close()
+		db.Close()
+	}
+}
+
+func TestLocked(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x.db")
+	commit(t, open(t, path), storetest.Result(1))
+	release := hold(t, path, "EXCLUSIVE")
+	started := time.Now()
+	_, err := sqlite.Open(context.Background(), path, sqlite.Wait(50*time.Millisecond))
+	if err == nil || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), "another program has held the file") {
+		t.Errorf("opened while another process writes: %v", err)
+	}
+	if waited := time.Since(started); waited > sqlite.DefaultWait/2 {
+		t.Errorf("waited %v", waited)
+	}
+	release()
+	// A writer that is not at its end yet keeps nobody from opening and reading; it keeps others from writing, for as long as they wait.
+	release = hold(t, path, "IMMEDIATE")
+	db, err := sqlite.Open(context.Background(), path, sqlite.Wait(50*time.Millisecond))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	n := 0
+	if err := db.Results(context.Background(), sqlite.Filter{}, func(*parse.Result) error { n++; return nil }); n != 1 || err != nil {
+		t.Errorf("%d results while another process writes, %v", n, err)
+	}
+	_, err = db.Commit(context.Background(), []*parse.Result{storetest.Result(2)})
+	if err == nil || !strings.Contains(err.Error(), "nothing of this run was stored") || !strings.Contains(err.Error(), path) {
+		t.Errorf("committed while another process writes: %v", err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	patient := open(t, path)
+	time.AfterFunc(20*time.Millisecond, cancel)
+	if _, err := patient.Commit(ctx, []*parse.Result{storetest.Result(2)}); !errors.Is(err, context.Canceled) {
+		t.Errorf("the wait for a lock outlives its context: %v", err)
+	}
+	release()
+	if c := commit(t, db, storetest.Result(2)); !c.New {
+		t.Errorf("%+v", c)
+	}
+}
+
+// Somebody who reads a page for long keeps nobody from writing.
+func TestSlowReader(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x.db")
+	db := open(t, path)
+	var many []*parse.Result
+	for n := range 600 {
+		many = append(many, storetest.Result(n))
+	}
+	if _, err := db.Commit(context.Background(), many); err != nil {
+		t.Fatal(err)
+	}
+	writer, err := sqlite.Open(context.Background(), path, sqlite.Wait(time.Millisecond))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer writer.Close()
+	n, last := 0, ""
+	err = db.Results(context.Background(), sqlite.Filter{}, func(r *parse.Result) error {
+		if n++; n%100 == 1 {
+			commit(t, writer, storetest.Result(1000+n))
+		}
+		if name := r.TestID.String(); name < last {
+			t.Errorf("%s behind %s", name, last)
+		} else {
+			last = name
+		}
+		return nil
+	})
+	if n != 600 || err != nil {
+		t.Errorf("%d results, %v", n, err)
+	}
+}
+
+func TestFilter(t *testing.T) {
+	db := open(t, filepath.Join(t.TempDir(), "x.db"))
+	for n := range 4 {
+		r := storetest.Result(n)
+		r.Labels.Precision, r.System.GPU = []string{"fp4", "fp8"}[n%2], "B200"
+		con := 8 << n
+		r.Client.Concurrency = &con
+		r.EndedAt = time.Date(2026, 11, 20+n, 12, 0, 0, 0, time.UTC)
+		if n == 3 {
+			r.EndedAt = time.Time{} // the store has it from now
+		}
+		commit(t, db, r)
+	}
+	day := func(n int) time.Time { return time.Date(2026, 11, n, 0, 0, 0, 0, time.UTC) }
+	for name, c := range map[string]struct {
+		filter sqlite.Filter
+		want   string
+	}{
+		"all":         {sqlite.Filter{}, "s0 s1 s2 s3"},
+		"test":        {sqlite.Filter{Test: "-s2"}, "s2"},
+		"status":      {sqlite.Filter{Status: parse.Failed}, ""},
+		"label":       {sqlite.Filter{Labels: map[string]string{"precision": "FP8"}}, "s1 s3"},
+		"two labels":  {sqlite.Filter{Labels: map[string]string{"precision": "fp8", "concurrency": "16"}}, "s1"},
+		"machine":     {sqlite.Filter{Labels: map[string]string{"gpu": "b200"}}, "s0 s1 s2 s3"},
+		"other label": {sqlite.Filter{Labels: map[string]string{"model": ""}}, ""},
+		"after":       {sqlite.Filter{After: day(22)}, "s2 s3"},
+		"before":      {sqlite.Filter{Before: day(22)}, "s0 s1"},
+		"between":     {sqlite.Filter{After: day(21), Before: day(22)}, "s1"},
+		"all of it":   {sqlite.Filter{Test: "aggr", Status: parse.Valid, Labels: map[string]string{"precision": "fp4"}, After: day(1), Before: day(23)}, "s0 s2"},
+		"half a text": {sqlite.Filter{Labels: map[string]string{"precision": "f"}}, ""},
+		"quotes":      {sqlite.Filter{Test: "' OR 1 --", Labels: map[string]string{"gpu": "' OR 1 --"}}, ""},
+	} {
+		var got []string
+		err := db.Results(context.Background(), c.filter, func(r *parse.Result) error {
+			_, server, _ := strings.Cut(r.TestID.String(), "k-")
+			got = append(got, server)
+			return nil
+		})
+		if err != nil || strings.Join(got, " ") != c.want {
+			t.Errorf("%s: %q, want %q, %v", name, got, c.want, err)
+		}
+	}
+	err := db.Results(context.Background(), sqlite.Filter{Labels: map[string]string{"colour": "red"}}, nil)
+	if err == nil || !strings.Contains(err.Error(), `"colour"`) || !strings.Contains(err.Error(), "precision") {
+		t.Errorf("an unknown label: %v", err)
+	}
+}
+
+// A clock that steps back changes what times are shown, and nothing else.
+func TestClockStepsBack(t *testing.T) {
+	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	db, err := sqlite.Open(context.Background(), filepath.Join(t.TempDir(), "x.db"), sqlite.Clock(func() time.Time {
+		now = now.Add(-24 * time.Hour)
+		return now
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	outboxStory(t, db)
+}
+
 // shop is a store for tests of delivery: it answers as it is told.
 type shop struct {
 	answer func(try int, r *parse.Result) upload.Answer
@@ -216,8 +447,9 @@ func owe(t *testing.T, db *sqlite.DB, target string, orders ...upload.Order) int
 	return len(withheld)
 }
 
-func TestOutbox(t *testing.T) {
-	db := open(t, filepath.Join(t.TempDir(), "x.db"))
+func TestOutbox(t *testing.T) { outboxStory(t, open(t, filepath.Join(t.TempDir(), "x.db"))) }
+
+func outboxStory(t *testing.T, db *sqlite.DB) {
 	var orders []upload.Order
 	for n := range 10 {
 		r := commit(t, db, storetest.Result(n)).Result

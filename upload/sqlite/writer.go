@@ -7,11 +7,14 @@ import (
 
 // writer is one transaction with the statements that were prepared in it: making one takes longer than carrying it out.
 type writer struct {
+	db       *DB
 	tx       *sql.Tx
 	prepared map[string]*sql.Stmt
 }
 
-func newWriter(tx *sql.Tx) *writer { return &writer{tx: tx, prepared: map[string]*sql.Stmt{}} }
+func (db *DB) newWriter(tx *sql.Tx) *writer {
+	return &writer{db: db, tx: tx, prepared: map[string]*sql.Stmt{}}
+}
 
 func (w *writer) statement(ctx context.Context, text string) (*sql.Stmt, error) {
 	if s, ok := w.prepared[text]; ok {
