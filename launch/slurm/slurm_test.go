@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -325,6 +326,34 @@ func TestLostAnswer(t *testing.T) {
 	})
 }
 
+// TestAnswerCutOff shows a connection that breaks after the controller has got a job and before its answer has come: the job is found, and is
+// the only one.
+func TestAnswerCutOff(t *testing.T) {
+	t.Parallel()
+	cluster := services.Slurm(t)
+	text, err := os.ReadFile(cluster.Conf())
+	if err != nil {
+		t.Fatal(err)
+	}
+	port := regexp.MustCompile(`(?m)^SlurmctldPort=(\d+)$`)
+	proxy := services.NewToxiproxy(t, "127.0.0.1:"+string(port.FindSubmatch(text)[1]))
+	proxy.Add(t, "limit_data", "downstream", `"bytes": 10`)
+	conf := filepath.Join(t.TempDir(), "slurm.conf")
+	_, through, _ := strings.Cut(proxy.Listen, ":")
+	text = append(port.ReplaceAll(text, []byte("SlurmctldPort="+through)), "\nMessageTimeout=4\n"...)
+	if err := os.WriteFile(conf, text, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	p := plan(t, "printf '%s' '"+passed+"' >results.xml; echo 0 >exit/BENCHMARK")
+	c := NewClient(append(os.Environ(), "SLURM_CONF="+conf))
+	r := carry(t.Context(), Run, p, c, map[string]func(){"no answer": func() { proxy.Heal(t) }})
+	r.wants(t, "")
+	r.told(t, "found: the job of this run")
+	if ids, err := client(cluster).find(t.Context(), p.Workspace, time.Now().Add(-time.Minute)); err != nil || len(ids) != 1 {
+		t.Errorf("jobs %v, %v", ids, err)
+	}
+}
+
 // TestNodeDown shows a node that is set down in mid-run: the job is over and is not queued again.
 func TestNodeDown(t *testing.T) {
 	t.Parallel()
@@ -510,4 +539,17 @@ func TestMain(m *testing.M) {
 		panic(err)
 	}
 	m.Run()
+}
+
+// TestTimeLimit shows a job that Slurm ends at its time limit, whose smallest is a minute.
+func TestTimeLimit(t *testing.T) {
+	if os.Getenv("TRTPERF_SOAK") == "" {
+		t.Skip("it takes more than a minute: set TRTPERF_SOAK=1")
+	}
+	t.Parallel()
+	p := plan(t, "sleep 300", "--time=1")
+	p.Waits.Run = launch.Duration(10 * time.Minute)
+	r := carry(t.Context(), Run, p, client(services.Slurm(t)), nil)
+	r.wants(t, "TIMEOUT (hit its time limit)")
+	r.told(t, "of 1m0s on n")
 }

@@ -6,3 +6,4 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 FUZZTIME=${FUZZTIME:-2m} testdata/bench/fuzz.sh
 testdata/services/with-services.sh env CGO_ENABLED=1 go test -race -count=1 -timeout 60m ./...
 TRTPERF_SOAK=1 go test -count=1 -v -timeout 120m -run 'FlatMemory|Mutation' ./cmd/trtperf ./parse/benchlog
+TRTPERF_SOAK=1 go test -count=1 -v -timeout 10m -run TimeLimit ./launch/slurm
