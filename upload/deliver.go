@@ -1,8 +1,11 @@
 package upload
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -49,10 +52,10 @@ type Concurrent interface {
 	Batches() int
 }
 
-// Deliver sends a store all that a target is owed, tells of each Result what became of it, and counts. What the store does not take
-// by the deadline stays owed. The error is one of ctx or of the outbox.
+// Deliver sends a store all that a target is owed, tells of each Result what became of it, in the order of their identities, and counts. What
+// the store does not take by the deadline stays owed. The error is one of ctx or of the outbox.
 func Deliver(ctx context.Context, box Outbox, target string, store Store, policy Policy, tell func(parse.Delivery)) (parse.Tally, error) {
-	d := delivery{box: box, target: target, store: store, policy: policy, tell: tell}
+	d := delivery{box: box, target: target, store: store, policy: policy, tell: tell, waiting: map[int][]parse.Delivery{}}
 	batches := 1
 	if c, ok := store.(Concurrent); ok {
 		batches = c.Batches()
@@ -74,6 +77,7 @@ func Deliver(ctx context.Context, box Outbox, target string, store Store, policy
 		})
 	}
 	working.Wait()
+	d.tellRest()
 	return d.tally, context.Cause(ctx)
 }
 
@@ -87,39 +91,72 @@ type delivery struct {
 
 	reading sync.Mutex
 	behind  string // the last Result that was read from the outbox
+	batches int    // how many batches were read
 
 	gaveUp atomic.Bool
 
-	counting sync.Mutex
-	tally    parse.Tally
+	telling sync.Mutex
+	tally   parse.Tally
+	told    int                      // how many batches were told of
+	waiting map[int][]parse.Delivery // what is to be told of later batches
 }
 
-func (d *delivery) count(one parse.Delivery) {
-	d.counting.Lock()
-	defer d.counting.Unlock()
-	d.tally.Add(one.Outcome)
-	d.tell(one)
+// finished tells what became of a batch, when it is its turn.
+func (d *delivery) finished(batch int, outcomes []parse.Delivery) {
+	d.telling.Lock()
+	defer d.telling.Unlock()
+	// Those that were sent again have come later.
+	slices.SortStableFunc(outcomes, func(a, b parse.Delivery) int { return cmp.Compare(a.ID, b.ID) })
+	d.waiting[batch] = outcomes
+	for {
+		next, ready := d.waiting[d.told]
+		if !ready {
+			return
+		}
+		d.count(next)
+		delete(d.waiting, d.told)
+		d.told++
+	}
+}
+
+// tellRest tells of the batches behind one that an error ended.
+func (d *delivery) tellRest() {
+	for _, batch := range slices.Sorted(maps.Keys(d.waiting)) {
+		d.count(d.waiting[batch])
+	}
+}
+
+func (d *delivery) count(outcomes []parse.Delivery) {
+	for _, one := range outcomes {
+		d.tally.Add(one.Outcome)
+		d.tell(one)
+	}
 }
 
 // next reads one batch and sends it. It reports whether there was one.
 func (d *delivery) next(ctx context.Context) (bool, error) {
 	d.reading.Lock()
 	items, err := d.box.Owed(ctx, d.target, d.behind, d.policy.Batch)
+	batch := d.batches
 	if len(items) > 0 {
 		d.behind = items[len(items)-1].Result.ID
+		d.batches++
 	}
 	d.reading.Unlock()
 	if err != nil || len(items) == 0 {
 		return false, err
 	}
+	outcomes := make([]parse.Delivery, 0, len(items))
 	if d.gaveUp.Load() {
 		// A store that took nothing of a batch will take nothing of the others now: they stay owed, without another wait.
 		for _, item := range items {
-			d.count(parse.Delivery{Target: d.target, ID: item.Result.ID, Outcome: parse.Owed, Reason: "not tried, since the target took nothing before"})
+			outcomes = append(outcomes, parse.Delivery{Target: d.target, ID: item.Result.ID, Outcome: parse.Owed, Reason: "not tried, since the target took nothing before"})
 		}
+		d.finished(batch, outcomes)
 		return true, nil
 	}
-	tookNothing, err := deliver(ctx, d.box, d.target, d.store, d.policy, items, d.count)
+	tookNothing, err := d.deliver(ctx, items, func(one parse.Delivery) { outcomes = append(outcomes, one) })
+	d.finished(batch, outcomes)
 	if tookNothing {
 		d.gaveUp.Store(true)
 	}
@@ -127,20 +164,21 @@ func (d *delivery) next(ctx context.Context) (bool, error) {
 }
 
 // deliver sends one batch until every item has an answer or the time is over. It reports whether the store took nothing of it.
-func deliver(ctx context.Context, box Outbox, target string, store Store, policy Policy, items []Item, tell func(parse.Delivery)) (bool, error) {
+func (d *delivery) deliver(ctx context.Context, items []Item, tell func(parse.Delivery)) (bool, error) {
+	target, policy := d.target, d.policy
 	pauses := backoff.NewExponentialBackOff()
 	pauses.InitialInterval, pauses.MaxInterval = policy.FirstPause, policy.LongestPause
 	deadline := time.Now().Add(policy.Deadline)
 	tookNothing := true
 	for {
-		answers, err := store.Put(ctx, items)
+		answers, err := d.store.Put(ctx, items)
 		if err != nil {
 			return false, err
 		}
 		if len(answers) != len(items) {
 			return false, fmt.Errorf("%s: %d answers for %d results: this is a fault of trtperf", target, len(answers), len(items))
 		}
-		if err := box.Settle(ctx, target, items, answers); err != nil {
+		if err := d.box.Settle(ctx, target, items, answers); err != nil {
 			return false, err
 		}
 		var again []Item

@@ -74,7 +74,6 @@ func (p *pipeline) deliver(ctx context.Context, db *sqlite.DB, d *dispatch) erro
 // sending is one target's part of a delivery.
 type sending struct {
 	target upload.Target
-	store  upload.Store
 	tally  parse.Tally
 	owed   int // when the delivery began
 	err    error
@@ -93,7 +92,6 @@ func (p *pipeline) withhold(r *parse.Result) string {
 
 // deliverTo delivers what targets are owed, to all of them at the same time, so that a slow or dead one holds up no other, and counts it.
 func (p *pipeline) deliverTo(ctx context.Context, db *sqlite.DB, d *dispatch, all []*sending) error {
-	var telling sync.Mutex
 	for _, s := range all {
 		target := s.target.String()
 		var err error
@@ -101,36 +99,15 @@ func (p *pipeline) deliverTo(ctx context.Context, db *sqlite.DB, d *dispatch, al
 			return err
 		}
 		p.owing[target] = s.owed + s.tally.Withheld
-		settings := d.settings
-		settings.Note = func(text string) {
-			telling.Lock()
-			defer telling.Unlock()
-			p.report.say("%s: %s", target, text)
-		}
-		if s.store, err = s.target.Open(ctx, settings); err != nil {
-			// The outbox keeps it all; the message says what to do.
-			p.report.diagnostic(parse.Diagnostic{Severity: parse.Error, Code: "target", Message: fmt.Sprintf("%s: %v; %d results stay owed", target, err, s.owed)})
-			s.tally.Owed += s.owed
-		}
 	}
 	before, err := db.Version(ctx)
 	if err != nil {
 		return err
 	}
+	var telling sync.Mutex
 	var working sync.WaitGroup
 	for _, s := range all {
-		if s.store == nil {
-			continue
-		}
-		working.Go(func() {
-			sent, err := upload.Deliver(ctx, db, s.target.String(), s.store, d.policy, func(one parse.Delivery) {
-				telling.Lock()
-				defer telling.Unlock()
-				p.report.delivery(one)
-			})
-			s.tally.Stored, s.tally.Present, s.tally.Refused, s.tally.Owed = sent.Stored, sent.Present, sent.Refused, sent.Owed
-			s.err = errors.Join(err, s.store.Close())
-		})
+		working.Go(func() { p.deliverOne(ctx, db, d, s, &telling) })
 	}
 	working.Wait()
 	after, err := db.Version(ctx)
@@ -151,6 +128,33 @@ func (p *pipeline) deliverTo(ctx context.Context, db *sqlite.DB, d *dispatch, al
 		}
 	}
 	return nil
+}
+
+// deliverOne opens one target and delivers what it is owed. What it prints it prints while it holds telling, in the order of the Results.
+func (p *pipeline) deliverOne(ctx context.Context, db *sqlite.DB, d *dispatch, s *sending, telling *sync.Mutex) {
+	target, settings := s.target.String(), d.settings
+	settings.Note = func(text string) {
+		telling.Lock()
+		defer telling.Unlock()
+		p.report.say("%s: %s", target, text)
+	}
+	store, err := s.target.Open(ctx, settings)
+	if err != nil {
+		telling.Lock()
+		defer telling.Unlock()
+		// The outbox keeps it all; the message says what to do.
+		p.report.diagnostic(parse.Diagnostic{Severity: parse.Error, Code: "target", Message: fmt.Sprintf("%s: %v; %d results stay owed", target, err, s.owed)})
+		s.tally.Owed += s.owed
+		s.err = ctx.Err()
+		return
+	}
+	sent, err := upload.Deliver(ctx, db, target, store, d.policy, func(one parse.Delivery) {
+		telling.Lock()
+		defer telling.Unlock()
+		p.report.delivery(one)
+	})
+	s.tally.Stored, s.tally.Present, s.tally.Refused, s.tally.Owed = sent.Stored, sent.Present, sent.Refused, sent.Owed
+	s.err = errors.Join(err, store.Close())
 }
 
 // delivered notes what became of one target's part.

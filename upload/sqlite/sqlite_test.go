@@ -410,6 +410,7 @@ type shop struct {
 	answer func(try int, r *parse.Result) upload.Answer
 	tries  map[string]int
 	failed []bool // of each Put
+	down   bool   // it is not waited for
 }
 
 func (s *shop) Put(ctx context.Context, items []upload.Item) ([]upload.Answer, error) {
@@ -427,7 +428,10 @@ func (s *shop) Close() error { return nil }
 func deliver(t *testing.T, db *sqlite.DB, target string, s *shop) parse.Tally {
 	t.Helper()
 	told := parse.Tally{}
-	policy := upload.Policy{Deadline: 50 * time.Millisecond, FirstPause: time.Millisecond, LongestPause: 2 * time.Millisecond, Batch: 3}
+	policy := upload.Policy{Deadline: time.Minute, FirstPause: time.Millisecond, LongestPause: 2 * time.Millisecond, Batch: 3}
+	if s.down {
+		policy.Deadline = 0
+	}
 	tally, err := upload.Deliver(context.Background(), db, target, s, policy, func(d parse.Delivery) { told.Add(d.Outcome) })
 	if err != nil {
 		t.Fatal(err)
@@ -463,7 +467,7 @@ func outboxStory(t *testing.T, db *sqlite.DB) {
 		t.Errorf("%d withheld", n)
 	}
 	refused := orders[0].ID
-	down := &shop{tries: map[string]int{}, answer: func(int, *parse.Result) upload.Answer {
+	down := &shop{down: true, tries: map[string]int{}, answer: func(int, *parse.Result) upload.Answer {
 		return upload.Answer{Outcome: parse.Owed, Reason: "connection refused"}
 	}}
 	if got := deliver(t, db, "t", down); got != (parse.Tally{Owed: 9}) || len(down.tries) != 3 {

@@ -1,0 +1,97 @@
+package upload_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/trtperf/trtperf/parse"
+	"github.com/trtperf/trtperf/upload"
+)
+
+// box is an outbox in memory.
+type box struct {
+	items   []upload.Item
+	failing error // of Settle, for the 25th Result
+	settled sync.Map
+}
+
+func newBox(n int) *box {
+	b := &box{}
+	for i := range n {
+		b.items = append(b.items, upload.Item{Result: &parse.Result{ID: fmt.Sprintf("%04d", i)}})
+	}
+	return b
+}
+
+func (b *box) Owed(_ context.Context, _, behind string, n int) ([]upload.Item, error) {
+	at, _ := slices.BinarySearchFunc(b.items, behind+"\x00", func(i upload.Item, id string) int { return slices.Compare([]byte(i.Result.ID), []byte(id)) })
+	return b.items[at:min(len(b.items), at+n)], nil
+}
+
+func (b *box) Settle(_ context.Context, _ string, items []upload.Item, answers []upload.Answer) error {
+	for i, item := range items {
+		if b.failing != nil && item.Result.ID == "0025" {
+			return b.failing
+		}
+		b.settled.Store(item.Result.ID, answers[i].Outcome)
+	}
+	return nil
+}
+
+// late is a store of four batches at once that answers the earlier the later a batch is, and some Results only when they are asked again.
+type late struct {
+	asked sync.Map
+}
+
+func (*late) Batches() int { return 4 }
+func (*late) Close() error { return nil }
+
+func (l *late) Put(ctx context.Context, items []upload.Item) ([]upload.Answer, error) {
+	var first int
+	fmt.Sscan(items[0].Result.ID, &first)
+	time.Sleep(time.Duration(4-first/10%4) * time.Millisecond)
+	answers := make([]upload.Answer, len(items))
+	for i, item := range items {
+		answers[i].Outcome = parse.Stored
+		if _, again := l.asked.LoadOrStore(item.Result.ID, true); !again && i%3 == 0 {
+			answers[i] = upload.Answer{Outcome: parse.Owed, Reason: "busy"}
+		}
+	}
+	return answers, ctx.Err()
+}
+
+var quick = upload.Policy{Deadline: time.Second, FirstPause: time.Millisecond, LongestPause: 2 * time.Millisecond, Batch: 10}
+
+// What is told of one target is in the order of the Results, whatever order they are answered in.
+func TestDeliverTellsInOrder(t *testing.T) {
+	var told []string
+	tally, err := upload.Deliver(context.Background(), newBox(203), "t", &late{}, quick, func(d parse.Delivery) { told = append(told, d.ID) })
+	if err != nil || tally != (parse.Tally{Stored: 203}) || len(told) != 203 || !slices.IsSorted(told) {
+		t.Errorf("%+v, %v, told %v", tally, err, told)
+	}
+}
+
+// Where the outbox fails, what was settled before is told all the same.
+func TestDeliverTellsBehindAnError(t *testing.T) {
+	b, full := newBox(40), errors.New("the disk is full")
+	b.failing = full
+	told := map[string]bool{}
+	tally, err := upload.Deliver(context.Background(), b, "t", &late{}, quick, func(d parse.Delivery) { told[d.ID] = true })
+	if !errors.Is(err, full) {
+		t.Errorf("error %v", err)
+	}
+	b.settled.Range(func(id, outcome any) bool {
+		if outcome == parse.Stored && !told[id.(string)] && id.(string)[:3] != "002" {
+			t.Errorf("%s was settled and not told", id)
+		}
+		return true
+	})
+	if tally.Stored != len(told) {
+		t.Errorf("counted %+v, told %d", tally, len(told))
+	}
+}
