@@ -16,8 +16,8 @@ import (
 	"github.com/trtperf/trtperf/upload/storetest"
 )
 
-// exampleLogs writes logs of one distinct Result each.
-func exampleLogs(t testing.TB, n int) string {
+// exampleLogs writes logs of one Result each, of which no two are alike, nor like those of another set. Each set has the same n concurrencies.
+func exampleLogs(t testing.TB, n, set int) string {
 	t.Helper()
 	example, err := os.ReadFile("../../testdata/logs/example.log")
 	if err != nil {
@@ -25,7 +25,8 @@ func exampleLogs(t testing.TB, n int) string {
 	}
 	dir := t.TempDir()
 	for i := range n {
-		text := strings.ReplaceAll(string(example), "3317.94", fmt.Sprintf("%d.94", 3000+i))
+		text := strings.NewReplacer("3317.94", fmt.Sprintf("%d.94", 3000+i), "83.25", fmt.Sprintf("%d.25", 80+set),
+			"max_concurrency=4,", fmt.Sprintf("max_concurrency=%d,", i+1)).Replace(string(example))
 		if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("%04d.log", i)), []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
@@ -71,7 +72,7 @@ func wantUnstored(t *testing.T, db, logs string, n int, message ...string) {
 }
 
 func TestStoreFails(t *testing.T) {
-	logs := exampleLogs(t, 100)
+	logs := exampleLogs(t, 100, 0)
 	filled := func(t *testing.T) string {
 		db := filepath.Join(t.TempDir(), "x.db")
 		trtperf(t, 0, "process", "-o", t.TempDir(), "--db", db, logs)
