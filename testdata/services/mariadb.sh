@@ -40,7 +40,7 @@ start)
 	user=$(id -un)
 	if [ ! -f "$home/complete" ]; then
 		rm -rf "$home/data"
-		mariadb-install-db --no-defaults --user="$user" --datadir="$home/data" --auth-root-authentication-method=normal --skip-test-db \
+		mariadb-install-db --no-defaults --user="$user" --datadir="$home/data" --tmpdir="$home" --auth-root-authentication-method=normal --skip-test-db \
 			>"$home/install.log" 2>&1 || { cat "$home/install.log" >&2 && exit 1; }
 		touch "$home/complete"
 	fi

@@ -68,14 +68,14 @@ none_left() { [ -z "$(squeue -h -o %i)" ]; }
 
 start_ctld() {
 	if alive "$home/slurmctld.pid"; then return; fi
-	slurmctld -f "$SLURM_CONF" </dev/null >>"$home/slurmctld.log" 2>&1
+	slurmctld -f "$SLURM_CONF" </dev/null >>"$home/slurmctld.log" 2>&1 8>&-
 	wait_until 30 "$home/slurmctld.log" scontrol ping
 }
 
 start_dbd() {
 	if alive "$home/slurmdbd.pid"; then return; fi
 	# slurmdbd reads its configuration from beside slurm.conf.
-	slurmdbd </dev/null >>"$home/slurmdbd.log" 2>&1
+	slurmdbd </dev/null >>"$home/slurmdbd.log" 2>&1 8>&-
 	wait_until 30 "$home/slurmdbd.log" sacctmgr -n show cluster
 }
 
@@ -127,6 +127,9 @@ start() {
 		echo AutoDetect=off
 		echo "NodeName=n[1-4] Name=gpu File=$home/gpu[0-3]"
 	} >"$home/gres.conf"
+	# Two clusters that start at once must not find the same ports free. The lock ends with the start; no daemon inherits it.
+	exec 8>"$cache/slurm.lock"
+	flock 8
 	local first
 	first=$(ports 6)
 	cat >"$SLURM_CONF" <<CONF
@@ -165,7 +168,7 @@ CONF
 	if [ -n "$accounting" ]; then
 		need slurmdbd slurmdbd
 		local database
-		database=$("$here/mariadb.sh" start --home "$home/mariadb")
+		database=$("$here/mariadb.sh" start --home "$home/mariadb" 8>&-)
 		cat >>"$SLURM_CONF" <<CONF
 AccountingStorageType=accounting_storage/slurmdbd
 AccountingStorageHost=localhost
@@ -199,7 +202,7 @@ CONF
 	start_ctld
 	for node in "${nodes[@]}"; do
 		mkdir -p "$home/spool.$node"
-		slurmd -f "$SLURM_CONF" -N "$node" </dev/null >>"$home/slurmd.$node.log" 2>&1
+		slurmd -f "$SLURM_CONF" -N "$node" </dev/null >>"$home/slurmd.$node.log" 2>&1 8>&-
 	done
 	wait_until 60 "$home/slurmctld.log" all_idle
 	touch "$home/started"
