@@ -135,7 +135,12 @@ func TestRun(t *testing.T) {
 			if !strings.Contains(events.String(), c.events) {
 				t.Errorf("events %s", &events)
 			}
-			if rest := left(t, p); len(rest) > 0 {
+			// A killed process is gone a moment after it was killed.
+			rest := left(t, p)
+			for deadline := time.Now().Add(5 * time.Second); len(rest) > 0 && time.Now().Before(deadline); rest = left(t, p) {
+				time.Sleep(10 * time.Millisecond)
+			}
+			if len(rest) > 0 {
 				t.Errorf("left over: %q", rest)
 			}
 			if _, err := os.Stat(p.Path("logs/GEN_0.done")); o.Step("GEN_0") != nil && err != nil {
