@@ -25,7 +25,7 @@ type Order struct {
 
 // Outbox keeps what is owed to targets. Several goroutines may use it.
 type Outbox interface {
-	// Owed returns at most n Items that a target is owed, in the order of their identities, behind a given one.
+	// Owed returns at most n Items that a target is owed, in an order of its own, behind a given one.
 	Owed(ctx context.Context, target, behind string, n int) ([]Item, error)
 	// Settle notes a store's answers to items.
 	Settle(ctx context.Context, target string, items []Item, answers []Answer) error
@@ -52,7 +52,7 @@ type Concurrent interface {
 	Batches() int
 }
 
-// Deliver sends a store all that a target is owed, tells of each Result what became of it, in the order of their identities, and counts. What
+// Deliver sends a store all that a target is owed, tells of each Result what became of it, in the outbox's order, and counts. What
 // the store does not take by the deadline stays owed. The error is one of ctx or of the outbox.
 func Deliver(ctx context.Context, box Outbox, target string, store Store, policy Policy, tell func(parse.Delivery)) (parse.Tally, error) {
 	d := delivery{box: box, target: target, store: store, policy: policy, tell: tell, waiting: map[int][]parse.Delivery{}}
@@ -102,11 +102,15 @@ type delivery struct {
 }
 
 // finished tells what became of a batch, when it is its turn.
-func (d *delivery) finished(batch int, outcomes []parse.Delivery) {
+func (d *delivery) finished(batch int, items []Item, outcomes []parse.Delivery) {
+	// Those that were sent again have come later.
+	place := make(map[string]int, len(items))
+	for i, item := range items {
+		place[item.Result.ID] = i
+	}
+	slices.SortStableFunc(outcomes, func(a, b parse.Delivery) int { return cmp.Compare(place[a.ID], place[b.ID]) })
 	d.telling.Lock()
 	defer d.telling.Unlock()
-	// Those that were sent again have come later.
-	slices.SortStableFunc(outcomes, func(a, b parse.Delivery) int { return cmp.Compare(a.ID, b.ID) })
 	d.waiting[batch] = outcomes
 	for {
 		next, ready := d.waiting[d.told]
@@ -152,11 +156,11 @@ func (d *delivery) next(ctx context.Context) (bool, error) {
 		for _, item := range items {
 			outcomes = append(outcomes, parse.Delivery{Target: d.target, ID: item.Result.ID, Outcome: parse.Owed, Reason: "not tried, since the target took nothing before"})
 		}
-		d.finished(batch, outcomes)
+		d.finished(batch, items, outcomes)
 		return true, nil
 	}
 	tookNothing, err := d.deliver(ctx, items, func(one parse.Delivery) { outcomes = append(outcomes, one) })
-	d.finished(batch, outcomes)
+	d.finished(batch, items, outcomes)
 	if tookNothing {
 		d.gaveUp.Store(true)
 	}

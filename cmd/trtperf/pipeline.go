@@ -87,10 +87,13 @@ func (p *pipeline) read(ctx context.Context, paths []string) error {
 	}
 	// A transaction is written to the disk, so the runs that come in a short time share one.
 	const (
-		mostResults = 64
-		mostRuns    = 256
-		longest     = 200 * time.Millisecond
+		mostRuns = 256
+		longest  = 200 * time.Millisecond
 	)
+	mostResults := 64
+	if _, synced := p.store.(localStore); synced {
+		mostResults = 512
+	}
 	var waiting []*runs.Run
 	results, since := 0, time.Now()
 	for r := range runs.Read(ctx, paths, p.reading) {

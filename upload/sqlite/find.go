@@ -100,13 +100,13 @@ func (db *DB) Results(ctx context.Context, f Filter, yield func(*parse.Result) e
 	return nil
 }
 
-// find returns the numbers of the rows that a filter chooses, in order.
+// find returns the numbers of the Results that a filter chooses, in order.
 func (db *DB) find(ctx context.Context, f Filter) ([]int64, error) {
 	where, args, err := f.where()
 	if err != nil {
 		return nil, err
 	}
-	rows, err := db.sql.QueryContext(ctx, "SELECT rowid FROM results WHERE "+where+" ORDER BY test_id, server, concurrency, client, id", args...)
+	rows, err := db.sql.QueryContext(ctx, "SELECT number FROM results WHERE "+where+" ORDER BY test_id, server, concurrency, client, id", args...)
 	if err != nil {
 		return nil, db.wrong(err)
 	}
@@ -122,13 +122,13 @@ func (db *DB) find(ctx context.Context, f Filter) ([]int64, error) {
 	return all, db.wrong(rows.Err())
 }
 
-// read reads Results by their rows.
+// read reads Results by their numbers.
 func (db *DB) read(ctx context.Context, rows []int64, decoder *decoder) ([]*parse.Result, error) {
 	args := make([]any, len(rows))
 	for i, row := range rows {
 		args[i] = row
 	}
-	found, err := db.sql.QueryContext(ctx, "SELECT rowid, document FROM results WHERE rowid IN (?"+strings.Repeat(",?", len(rows)-1)+")", args...)
+	found, err := db.sql.QueryContext(ctx, "SELECT number, document FROM results WHERE number IN (?"+strings.Repeat(",?", len(rows)-1)+")", args...)
 	if err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/trtperf/trtperf/parse"
@@ -17,9 +18,24 @@ func (db *DB) Owe(ctx context.Context, target string, orders []upload.Order) ([]
 	err := db.outbox(ctx, func(tx *sql.Tx) error {
 		w := db.newWriter(tx)
 		defer w.close()
+		result, err := w.statement("SELECT number FROM results WHERE id = ?")
+		if err != nil {
+			return err
+		}
+		entry, err := w.statement("SELECT state FROM outbox WHERE target = ? AND result = ?")
+		if err != nil {
+			return err
+		}
 		for _, o := range orders {
-			state, err := w.owe(ctx, target, o)
-			if err != nil {
+			var number int64
+			if err := result.QueryRow(o.ID).Scan(&number); err != nil {
+				return err
+			}
+			if err := w.owe(target, number, o.Withhold); err != nil {
+				return err
+			}
+			var state parse.Outcome
+			if err := entry.QueryRow(target, number).Scan(&state); err != nil {
 				return err
 			}
 			if state == parse.Withheld {
@@ -31,18 +47,16 @@ func (db *DB) Owe(ctx context.Context, target string, orders []upload.Order) ([]
 	return withheld, err
 }
 
-// owe notes one order and returns what became of it.
-func (w *writer) owe(ctx context.Context, target string, o upload.Order) (parse.Outcome, error) {
-	var state string
-	// What a target has is kept up to date, whatever would withhold it now.
-	err := w.queryRow(ctx, `
+// owe notes that a Result is owed to a target, or withheld for a reason. What a target has is kept up to date, whatever would withhold it now.
+func (w *writer) owe(target string, number int64, withhold string) error {
+	_, err := w.exec(`
 		INSERT INTO outbox (target, result, state, reason, updated, owed_since)
 		VALUES (?1, ?2, iif(?3 = '', 'owed', 'withheld'), ?3, ?4, iif(?3 = '', ?4, ''))
 		ON CONFLICT (target, result) DO UPDATE SET updated = excluded.updated,
 			state = iif(sent = '', excluded.state, 'owed'), reason = iif(sent = '', excluded.reason, ''),
-			owed_since = CASE WHEN sent = '' AND excluded.state = 'withheld' THEN '' WHEN state = 'owed' THEN owed_since ELSE excluded.updated END
-		RETURNING state`, target, o.ID, o.Withhold, w.db.timestamp()).Scan(&state)
-	return parse.Outcome(state), err
+			owed_since = CASE WHEN sent = '' AND excluded.state = 'withheld' THEN '' WHEN state = 'owed' THEN owed_since ELSE excluded.updated END`,
+		target, number, withhold, w.now)
+	return err
 }
 
 func (db *DB) outbox(ctx context.Context, f func(*sql.Tx) error) error {
@@ -52,11 +66,11 @@ func (db *DB) outbox(ctx context.Context, f func(*sql.Tx) error) error {
 	return nil
 }
 
-// Owed returns at most n Items that a target is owed, in the order of their identities, behind a given one.
+// Owed returns at most n Items that a target is owed, in the order in which they came, behind a given one.
 func (db *DB) Owed(ctx context.Context, target, behind string, n int) ([]upload.Item, error) {
 	rows, err := db.sql.QueryContext(ctx, `
-		SELECT r.document, r.content, o.sent <> '' FROM outbox o JOIN results r ON r.id = o.result
-		WHERE o.target = ? AND o.state = 'owed' AND o.result > ? ORDER BY o.result LIMIT ?`, target, behind, n)
+		SELECT r.document, r.number || ' ' || r.content, o.sent <> '' FROM outbox o JOIN results r ON r.number = o.result
+		WHERE o.target = ? AND o.state = 'owed' AND o.result > coalesce((SELECT number FROM results WHERE id = ?), 0) ORDER BY o.result LIMIT ?`, target, behind, n)
 	if err != nil {
 		return nil, fmt.Errorf("outbox of %s: %w", db.path, err)
 	}
@@ -100,10 +114,10 @@ func (db *DB) Version(ctx context.Context) (int, error) {
 func (db *DB) Settle(ctx context.Context, target string, items []upload.Item, answers []upload.Answer) error {
 	return db.outbox(ctx, func(tx *sql.Tx) error {
 		// Where the Result has changed since it was sent, the newer state stays owed.
-		settle, err := tx.PrepareContext(ctx, `
+		settle, err := tx.Prepare(`
 			UPDATE outbox SET attempts = attempts + 1, reason = ?1, updated = ?2,
 				sent = CASE WHEN ?3 <> '' THEN ?3 ELSE sent END,
-				state = CASE WHEN ?3 <> '' AND ?3 <> (SELECT content FROM results WHERE id = result) THEN 'owed' ELSE ?4 END
+				state = CASE WHEN ?3 <> '' AND ?3 <> (SELECT content FROM results WHERE number = result) THEN 'owed' ELSE ?4 END
 			WHERE target = ?5 AND result = ?6`)
 		if err != nil {
 			return err
@@ -111,12 +125,13 @@ func (db *DB) Settle(ctx context.Context, target string, items []upload.Item, an
 		defer settle.Close()
 		now := db.timestamp()
 		for i, a := range answers {
-			state, sent := string(a.Outcome), ""
+			number, content, _ := strings.Cut(items[i].State, " ")
+			state, sent := a.Outcome, ""
 			switch a.Outcome {
 			case parse.Stored, parse.Present:
-				state, sent = string(parse.Stored), items[i].State
+				state, sent = parse.Stored, content
 			}
-			if _, err := settle.ExecContext(ctx, a.Reason, now, sent, state, target, items[i].Result.ID); err != nil {
+			if _, err := settle.Exec(a.Reason, now, sent, string(state), target, number); err != nil {
 				return err
 			}
 		}
@@ -182,7 +197,7 @@ type Receipt struct {
 	Reason   string
 }
 
-// Receipts calls yield for the entries of a target in one of the states, in the order of their identities.
+// Receipts calls yield for the entries of a target in one of the states, in the order of the Results.
 func (db *DB) Receipts(ctx context.Context, target string, state parse.Outcome, yield func(Receipt) error) error {
 	behind := ""
 	for {
@@ -205,8 +220,8 @@ func (db *DB) Receipts(ctx context.Context, target string, state parse.Outcome, 
 // receipts reads some entries, so that the store can be asked of other things between two pages.
 func (db *DB) receipts(ctx context.Context, target string, state parse.Outcome, behind string) ([]Receipt, error) {
 	rows, err := db.sql.QueryContext(ctx, `
-		SELECT o.result, o.sent = r.content, o.attempts, o.reason FROM outbox o JOIN results r ON r.id = o.result
-		WHERE o.target = ? AND o.state = ? AND o.result > ? ORDER BY o.result LIMIT 1000`, target, string(state), behind)
+		SELECT r.id, o.sent = r.content, o.attempts, o.reason FROM outbox o JOIN results r ON r.number = o.result
+		WHERE o.target = ? AND o.state = ? AND o.result > coalesce((SELECT number FROM results WHERE id = ?), 0) ORDER BY o.result LIMIT 1000`, target, string(state), behind)
 	if err != nil {
 		return nil, err
 	}
@@ -226,7 +241,7 @@ func (db *DB) receipts(ctx context.Context, target string, state parse.Outcome, 
 func (db *DB) OweAgain(ctx context.Context, target string, ids []string) error {
 	return db.outbox(ctx, func(tx *sql.Tx) error {
 		for _, id := range ids {
-			if _, err := tx.ExecContext(ctx, "UPDATE outbox SET state = 'owed', owed_since = ?1, updated = ?1 WHERE target = ?2 AND result = ?3",
+			if _, err := tx.ExecContext(ctx, "UPDATE outbox SET state = 'owed', owed_since = ?1, updated = ?1 WHERE target = ?2 AND result = (SELECT number FROM results WHERE id = ?3)",
 				db.timestamp(), target, id); err != nil {
 				return err
 			}

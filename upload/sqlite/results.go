@@ -8,11 +8,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/trtperf/trtperf/parse"
-	"github.com/trtperf/trtperf/upload"
 )
 
 // Committed is what became of one Result.
@@ -50,13 +51,16 @@ func (db *DB) CommitOwing(ctx context.Context, owing Owing, results []*parse.Res
 		w := db.newWriter(tx)
 		defer w.close()
 		for i, r := range results {
-			c, err := w.commit(ctx, r)
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			number, c, err := w.commit(r)
 			if err != nil {
 				return fmt.Errorf("result %s from %s: %w", r.ID, r.Source.File, err)
 			}
 			all[i] = c
 			for _, target := range owing.Targets {
-				if _, err := w.owe(ctx, target, upload.Order{ID: c.Result.ID, Withhold: owing.Withhold(c.Result)}); err != nil {
+				if err := w.owe(target, number, owing.Withhold(c.Result)); err != nil {
 					return err
 				}
 			}
@@ -69,20 +73,23 @@ func (db *DB) CommitOwing(ctx context.Context, owing Owing, results []*parse.Res
 	return all, nil
 }
 
-func (w *writer) commit(ctx context.Context, r *parse.Result) (Committed, error) {
-	old, err := w.load(ctx, r.ID)
+// commit writes one Result and returns its number.
+func (w *writer) commit(r *parse.Result) (int64, Committed, error) {
+	was, err := w.load(r.ID)
 	if err != nil {
-		return Committed{}, err
+		return 0, Committed{}, err
 	}
-	if old == nil {
-		if err := w.save(ctx, r, true); err != nil {
-			return Committed{}, err
+	if was.Result == nil {
+		number, err := w.insert(r)
+		if err != nil {
+			return 0, Committed{}, err
 		}
-		return Committed{Result: r, New: true}, w.addPlaces(ctx, r.ID, places(r))
+		return number, Committed{Result: r, New: true}, w.addPlaces(number, places(r))
 	}
-	known, err := knownPlaces(ctx, w.tx, r.ID)
+	number, old := was.number, was.Result
+	known, err := w.knownPlaces(number)
 	if err != nil {
-		return Committed{}, err
+		return number, Committed{}, err
 	}
 	var unknown []parse.Source
 	for _, s := range places(r) {
@@ -96,18 +103,19 @@ func (w *writer) commit(ctx context.Context, r *parse.Result) (Committed, error)
 	}
 	if !old.TestID.IsZero() && !r.TestID.IsZero() && !old.TestID.SameTest(r.TestID) {
 		c.Disagrees = old.TestID
-		return c, w.addPlaces(ctx, r.ID, unknown)
+		return number, c, w.addPlaces(number, unknown)
 	}
 	read := *r
 	read.Source, read.AlsoIn = old.Source, unknown
 	c.Result = parse.Merge(old, &read)
-	c.Changed = content(old) != content(c.Result)
+	document, content := encode(c.Result)
+	c.Changed = content != was.content
 	if c.Changed || len(unknown) > 0 {
-		if err := w.save(ctx, c.Result, false); err != nil {
-			return c, err
+		if err := w.update(number, c.Result, document, content); err != nil {
+			return number, c, err
 		}
 	}
-	return c, w.addPlaces(ctx, r.ID, unknown)
+	return number, c, w.addPlaces(number, unknown)
 }
 
 // places are all places that a Result was read from.
@@ -124,8 +132,12 @@ func place(s parse.Source) string {
 	return fmt.Sprintf("%s\x1f%s\x1f%s\x1f%d", file, s.Member, s.Testcase, s.Block)
 }
 
-func knownPlaces(ctx context.Context, tx *sql.Tx, id string) (map[string]bool, error) {
-	rows, err := tx.QueryContext(ctx, "SELECT place FROM sources WHERE result = ?", id)
+func (w *writer) knownPlaces(number int64) (map[string]bool, error) {
+	s, err := w.statement("SELECT place FROM sources WHERE result = ?")
+	if err != nil {
+		return nil, err
+	}
+	rows, err := s.Query(number)
 	if err != nil {
 		return nil, err
 	}
@@ -141,92 +153,109 @@ func knownPlaces(ctx context.Context, tx *sql.Tx, id string) (map[string]bool, e
 	return known, rows.Err()
 }
 
-func (w *writer) addPlaces(ctx context.Context, id string, places []parse.Source) error {
+func (w *writer) addPlaces(number int64, places []parse.Source) error {
 	for _, s := range places {
 		text, err := json.Marshal(s)
 		if err != nil {
 			return err
 		}
-		if _, err := w.exec(ctx, "INSERT OR IGNORE INTO sources (result, place, source) VALUES (?, ?, ?)", id, place(s), text); err != nil {
+		if _, err := w.exec("INSERT OR IGNORE INTO sources (result, place, source) VALUES (?, ?, ?)", number, place(s), text); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// load returns a stored Result, or nil.
-func (w *writer) load(ctx context.Context, id string) (*parse.Result, error) {
-	var document []byte
-	err := w.queryRow(ctx, "SELECT document FROM results WHERE id = ?", id).Scan(&document)
-	if errors.Is(err, sql.ErrNoRows) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	return new(decoder).decode(document)
+// stored is a Result as the file has it.
+type stored struct {
+	*parse.Result
+	number  int64
+	content string
 }
 
-// content is a hash over what targets are told of a Result: all but the further places where it was found.
-func content(r *parse.Result) string {
-	told := *r
-	told.AlsoIn = nil
-	text, err := json.Marshal(&told)
+// load returns a stored Result, or one without.
+func (w *writer) load(id string) (stored, error) {
+	s, err := w.statement("SELECT number, content, document FROM results WHERE id = ?")
+	if err != nil {
+		return stored{}, err
+	}
+	var was stored
+	var document []byte
+	if err := s.QueryRow(id).Scan(&was.number, &was.content, &document); errors.Is(err, sql.ErrNoRows) {
+		return stored{}, nil
+	} else if err != nil {
+		return stored{}, err
+	}
+	was.Result, err = w.decoder.decode(document)
+	return was, err
+}
+
+// encode returns a Result's document, and its content: a hash over what targets are told of it, which is all but the further places where it
+// was found.
+func encode(r *parse.Result) (document []byte, content string) {
+	document, err := json.Marshal(r)
+	told := document
+	if err == nil && len(r.AlsoIn) > 0 {
+		alone := *r
+		alone.AlsoIn = nil
+		told, err = json.Marshal(&alone)
+	}
 	if err != nil {
 		panic(err) // a Result holds nothing that JSON has no form for
 	}
-	return hashOf(text)
+	sum := sha256.Sum256(told)
+	return document, hex.EncodeToString(sum[:])
 }
 
-// contentOf is content of a Result whose document is made already.
-func contentOf(r *parse.Result, document []byte) string {
-	if len(r.AlsoIn) > 0 {
-		return content(r)
-	}
-	return hashOf(document)
-}
-
-func hashOf(text []byte) string {
-	sum := sha256.Sum256(text)
-	return hex.EncodeToString(sum[:])
-}
-
-// save writes a Result. What targets had of an earlier state of it they are owed again.
-func (w *writer) save(ctx context.Context, r *parse.Result, isNew bool) error {
-	document, err := json.Marshal(r)
-	if err != nil {
-		return err
-	}
-	now, hash := w.db.timestamp(), contentOf(r, document)
-	if _, err := w.exec(ctx, `
+// insert writes a new Result and returns its number.
+func (w *writer) insert(r *parse.Result) (int64, error) {
+	document, content := encode(r)
+	inserted, err := w.exec(`
 		INSERT INTO results (id, test_id, mode, network, server, client, concurrency, status, document, content, first_seen, updated)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-		ON CONFLICT (id) DO UPDATE SET test_id = excluded.test_id, mode = excluded.mode, network = excluded.network,
-			server = excluded.server, client = excluded.client, concurrency = excluded.concurrency, status = excluded.status,
-			document = excluded.document, content = excluded.content, updated = excluded.updated`,
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?11, ?11)`,
 		r.ID, r.TestID.String(), string(r.Mode), r.Labels.Network, r.Server.Name, r.Client.Name, r.Client.Concurrency, string(r.Status),
-		document, hash, now, now); err != nil {
-		return err
+		document, content, w.now)
+	if err != nil {
+		return 0, err
 	}
-	if !isNew {
-		if _, err := w.exec(ctx, "DELETE FROM metrics WHERE result = ?", r.ID); err != nil {
+	number, err := inserted.LastInsertId()
+	if err != nil {
+		return 0, err
+	}
+	return number, w.addMetrics(number, r)
+}
+
+// update writes a Result over what is there. What targets had of an earlier state of it they are owed again.
+func (w *writer) update(number int64, r *parse.Result, document []byte, content string) error {
+	for _, s := range []struct {
+		text string
+		args []any
+	}{
+		{`UPDATE results SET test_id = ?, mode = ?, network = ?, server = ?, client = ?, concurrency = ?, status = ?, document = ?, content = ?, updated = ?
+			WHERE number = ?`, []any{r.TestID.String(), string(r.Mode), r.Labels.Network, r.Server.Name, r.Client.Name, r.Client.Concurrency,
+			string(r.Status), document, content, w.now, number}},
+		{"DELETE FROM metrics WHERE result = ?", []any{number}},
+		{"UPDATE outbox SET state = 'owed', owed_since = ?1, updated = ?1 WHERE result = ?2 AND state = 'stored' AND sent <> ?3", []any{w.now, number, content}},
+	} {
+		if _, err := w.exec(s.text, s.args...); err != nil {
 			return err
 		}
-		if _, err := w.exec(ctx, "UPDATE outbox SET state = 'owed', updated = ? WHERE result = ? AND state = 'stored' AND sent <> ?",
-			now, r.ID, hash); err != nil {
-			return err
-		}
 	}
-	if len(r.Metrics) == 0 {
+	return w.addMetrics(number, r)
+}
+
+func (w *writer) addMetrics(number int64, r *parse.Result) error {
+	n := len(r.Metrics)
+	if n == 0 {
 		return nil
 	}
 	// One statement for all: a Result has some thirty metrics, and each statement has its price.
-	values := strings.TrimSuffix(strings.Repeat("(?,?,?,?,?),", len(r.Metrics)), ",")
-	args := make([]any, 0, 5*len(r.Metrics))
-	for name, v := range r.Metrics {
-		args = append(args, r.ID, name, v.Value, v.Text, v.Unit)
+	args := append(make([]any, 0, 1+4*n), number)
+	for _, name := range slices.Sorted(maps.Keys(r.Metrics)) {
+		v := r.Metrics[name]
+		args = append(args, name, v.Value, v.Text, v.Unit)
 	}
-	_, err = w.exec(ctx, "INSERT INTO metrics (result, name, value, text, unit) VALUES "+values, args...)
+	_, err := w.exec("INSERT INTO metrics (result, name, value, text, unit) VALUES (?1,?,?,?,?)"+strings.Repeat(",(?1,?,?,?,?)", n-1), args...)
 	return err
 }
 

@@ -4,7 +4,7 @@
 // # Tables
 //
 // "results" has a row for each identity, with the columns that people filter by and the whole Result as JSON, in the form of its
-// event. "metrics" has its numbers, NULL nowhere, since a metric that was not measured has no row. "sources" has every place that
+// event. Its numbers are what the other tables know a Result by. "metrics" has its numbers, NULL nowhere, since a metric that was not measured has no row. "sources" has every place that
 // a Result was read from. "outbox" has, for each target and Result, what became of the delivery. "readings" has what runs held when they were
 // read, so that unchanged ones need not be read again.
 //
@@ -34,7 +34,21 @@ var schemaVersion = len(migrations)
 
 // migrations make the tables of each version out of those of the one before. Once a version has been released its step stays as it is:
 // what it lacked is made good by a later one.
-var migrations = []migration{{sql: resultsTable + `
+var migrations = []string{`
+CREATE TABLE results (
+  id          TEXT PRIMARY KEY,           -- the identity, 64 hex digits
+  test_id     TEXT NOT NULL,              -- '' where no test is known
+  mode        TEXT NOT NULL,
+  network     TEXT NOT NULL,
+  server      TEXT NOT NULL,
+  client      TEXT NOT NULL,
+  concurrency INTEGER,
+  status      TEXT NOT NULL,
+  document    TEXT NOT NULL,              -- the Result as JSON
+  content     TEXT NOT NULL,              -- SHA-256 of the document without its further places
+  first_seen  TEXT NOT NULL,
+  updated     TEXT NOT NULL
+);
 CREATE INDEX results_test ON results (test_id);
 CREATE TABLE metrics (
   result TEXT NOT NULL REFERENCES results (id),
@@ -61,36 +75,28 @@ CREATE TABLE outbox (
   PRIMARY KEY (target, result)
 ) WITHOUT ROWID;
 CREATE INDEX outbox_state ON outbox (target, state);
-`}, {sql: `
+`, `
 CREATE TABLE readings (
   place  TEXT PRIMARY KEY,                -- a run's files and the settings with which they were read
   beside TEXT NOT NULL,                   -- JSON list of further files on which its results depend
   mark   TEXT NOT NULL,                   -- changes when one of the files does
   run    BLOB NOT NULL                    -- what the run held: JSON, zstd
 ) WITHOUT ROWID;
-`}, {sql: `
+`, `
 ALTER TABLE outbox ADD COLUMN owed_since TEXT NOT NULL DEFAULT ''; -- when it came to be owed, as it is now
 UPDATE outbox SET owed_since = updated WHERE state = 'owed';
-`}, {
-	// The first files had their results in a tree by identity.
-	when: "SELECT count(*) FROM pragma_table_list WHERE schema = 'main' AND name = 'results' AND wr = 1",
-	sql: `
-ALTER TABLE results RENAME TO results_by_id;
-` + resultsTable + `
-INSERT INTO results SELECT * FROM results_by_id;
-DROP TABLE results_by_id;
-CREATE INDEX results_test ON results (test_id);
-`}}
-
-type migration struct {
-	sql string
-	// when is a query that answers 0 where the step has nothing to do; empty where it always has.
-	when string
-}
-
-const resultsTable = `
+`, `
+-- Results get numbers, by which the other tables know them. Identities are spread over all of a table, so that each of them touched pages
+-- of its own; numbers come one behind the other.
+DROP INDEX results_test;
+DROP INDEX outbox_state;
+ALTER TABLE results RENAME TO old_results;
+ALTER TABLE metrics RENAME TO old_metrics;
+ALTER TABLE sources RENAME TO old_sources;
+ALTER TABLE outbox RENAME TO old_outbox;
 CREATE TABLE results (
-  id          TEXT PRIMARY KEY,           -- the identity, 64 hex digits
+  number      INTEGER PRIMARY KEY,        -- in the order in which they came
+  id          TEXT NOT NULL UNIQUE,       -- the identity, 64 hex digits
   test_id     TEXT NOT NULL,              -- '' where no test is known
   mode        TEXT NOT NULL,
   network     TEXT NOT NULL,
@@ -102,7 +108,44 @@ CREATE TABLE results (
   content     TEXT NOT NULL,              -- SHA-256 of the document without its further places
   first_seen  TEXT NOT NULL,
   updated     TEXT NOT NULL
-);`
+);
+CREATE INDEX results_test ON results (test_id);
+CREATE TABLE metrics (
+  result INTEGER NOT NULL REFERENCES results (number),
+  name   TEXT NOT NULL,
+  value  REAL NOT NULL,
+  text   TEXT NOT NULL,                   -- as printed
+  unit   TEXT NOT NULL,
+  PRIMARY KEY (result, name)
+) WITHOUT ROWID;
+CREATE TABLE sources (
+  result INTEGER NOT NULL REFERENCES results (number),
+  place  TEXT NOT NULL,                   -- absolute path, archive member, test case and block
+  source TEXT NOT NULL,                   -- the same as JSON, as it was given
+  PRIMARY KEY (result, place)
+) WITHOUT ROWID;
+CREATE TABLE outbox (
+  target     TEXT NOT NULL,
+  result     INTEGER NOT NULL REFERENCES results (number),
+  state      TEXT NOT NULL,               -- owed, stored, refused, withheld
+  attempts   INTEGER NOT NULL DEFAULT 0,
+  reason     TEXT NOT NULL DEFAULT '',
+  sent       TEXT NOT NULL DEFAULT '',    -- the content that the target has
+  updated    TEXT NOT NULL,
+  owed_since TEXT NOT NULL DEFAULT '',    -- when it came to be owed, as it is now
+  PRIMARY KEY (target, result)
+) WITHOUT ROWID;
+CREATE INDEX outbox_owed ON outbox (target, result) WHERE state = 'owed';
+INSERT INTO results (id, test_id, mode, network, server, client, concurrency, status, document, content, first_seen, updated)
+  SELECT id, test_id, mode, network, server, client, concurrency, status, document, content, first_seen, updated FROM old_results ORDER BY first_seen, id;
+INSERT INTO metrics SELECT r.number, m.name, m.value, m.text, m.unit FROM old_metrics m JOIN results r ON r.id = m.result;
+INSERT INTO sources SELECT r.number, s.place, s.source FROM old_sources s JOIN results r ON r.id = s.result;
+INSERT INTO outbox SELECT o.target, r.number, o.state, o.attempts, o.reason, o.sent, o.updated, o.owed_since FROM old_outbox o JOIN results r ON r.id = o.result;
+DROP TABLE old_metrics;
+DROP TABLE old_sources;
+DROP TABLE old_outbox;
+DROP TABLE old_results;
+`}
 
 // DB is an open store.
 type DB struct {
@@ -197,7 +240,7 @@ func (db *DB) prepare(ctx context.Context, readOnly bool) error {
 	case readOnly:
 		return fmt.Errorf("written by an earlier trtperf (schema %d, this one has %d): any command that writes to it brings it up to date", db.version, schemaVersion)
 	}
-	// A table that is made anew keeps its name, and the others' references to it.
+	// While tables are made anew, references to them need not hold.
 	if _, err := db.sql.ExecContext(ctx, "PRAGMA foreign_keys = OFF; PRAGMA legacy_alter_table = ON"); err != nil {
 		return err
 	}
@@ -207,16 +250,7 @@ func (db *DB) prepare(ctx context.Context, readOnly bool) error {
 			return err
 		}
 		for _, step := range migrations[db.version:] {
-			if step.when != "" {
-				var n int
-				if err := tx.QueryRowContext(ctx, step.when).Scan(&n); err != nil {
-					return err
-				}
-				if n == 0 {
-					continue
-				}
-			}
-			if _, err := tx.ExecContext(ctx, step.sql); err != nil {
+			if _, err := tx.ExecContext(ctx, step); err != nil {
 				return err
 			}
 		}

@@ -64,7 +64,7 @@ func TestStore(t *testing.T) {
 				case "gpu":
 					return query(t, path, "SELECT document ->> '$.system.gpu' FROM results WHERE id = ?", id)
 				}
-				return query(t, path, "SELECT value FROM metrics WHERE result = ? AND name = ?", id, field)
+				return query(t, path, "SELECT value FROM metrics WHERE result = (SELECT number FROM results WHERE id = ?) AND name = ?", id, field)
 			},
 		}
 	})
