@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -215,6 +216,7 @@ func uploadCommand(s *settings, std stdio) *cobra.Command {
 			}
 			if len(args) > 0 {
 				p.targets = d.targets
+				debug.SetMemoryLimit(uploadSoftLimit)
 				return p.withStore(cmd.Context(), func(ctx context.Context, db *sqlite.DB) error {
 					if err := p.read(ctx, args); err != nil {
 						return err
@@ -359,3 +361,6 @@ func (p *pipeline) refused(st sqlite.TargetStatus) {
 
 // defaultDeadline is how long a target that takes nothing is asked.
 const defaultDeadline = 30 * time.Second
+
+// uploadSoftLimit is softLimit for upload, which holds the identities of all Results: a million of them take half of it.
+const uploadSoftLimit = 80 << 20

@@ -210,7 +210,7 @@ func open(ctx context.Context, path, mode string, set []Option) (*DB, error) {
 	}
 	pragmas := []string{fmt.Sprintf("busy_timeout(%d)", o.wait.Milliseconds()), "trusted_schema(OFF)"}
 	if mode != "ro" {
-		pragmas = append(pragmas, "journal_mode(DELETE)", "synchronous(FULL)", "foreign_keys(ON)", "cache_size(-16000)")
+		pragmas = append(pragmas, "journal_mode(DELETE)", "synchronous(FULL)", "foreign_keys(ON)", "cache_size(-4000)")
 	}
 	address := url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: url.Values{
 		"mode":    {mode},
