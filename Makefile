@@ -23,6 +23,7 @@ bench: build
 	testdata/bench/reading.py bin/trtperf
 	testdata/bench/delivery.sh
 	testdata/bench/trtperfdb.sh
+	testdata/bench/sqlite.sh
 	testdata/bench/launch.sh
 
 # What takes long: every fuzz test for FUZZTIME (default 2m), the tests under the race detector, and whole sizes.

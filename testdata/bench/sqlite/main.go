@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"time"
@@ -81,6 +82,7 @@ func write(results []*parse.Result, path string) error {
 }
 
 func commit(results []*parse.Result, path string) error {
+	debug.SetGCPercent(300) // as trtperf does
 	started := time.Now()
 	ctx := context.Background()
 	db, err := sqlite.Open(ctx, path)
