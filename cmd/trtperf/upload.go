@@ -363,4 +363,4 @@ func (p *pipeline) refused(st sqlite.TargetStatus) {
 const defaultDeadline = 30 * time.Second
 
 // uploadSoftLimit is softLimit for upload, which holds the identities of all Results: a million of them take half of it.
-const uploadSoftLimit = 80 << 20
+const uploadSoftLimit = 64 << 20
