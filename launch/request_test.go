@@ -231,20 +231,6 @@ func TestWithoutConfiguration(t *testing.T) {
 	}
 }
 
-func TestReadList(t *testing.T) {
-	for text, want := range map[string]string{
-		"# two\na.py::t[x]\n\na.py::t[y]\n": "",
-		"# none\n":                          "no node id",
-		"\nwhat\n":                          "l.txt:2",
-		"a.py::t[x]\na.py::t[x]\n":          "l.txt:2: the test of line 1",
-	} {
-		ids, err := launch.ReadList("l.txt", []byte(text))
-		if want == "" && (err != nil || !slices.Equal(ids, []string{"a.py::t[x]", "a.py::t[y]"})) || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
-			t.Errorf("%q: %v, %v", text, ids, err)
-		}
-	}
-}
-
 func TestAnnouncement(t *testing.T) {
 	tree := checkout(t)
 	p, err := plan(t, tree, launch.Request{Target: guideConfig, Module: "perf/test_perf_enhanced.py", Prefix: "custom_test"})

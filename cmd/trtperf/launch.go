@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -20,6 +19,7 @@ import (
 	"github.com/trtperf/trtperf/launch/local"
 	"github.com/trtperf/trtperf/launch/script"
 	"github.com/trtperf/trtperf/launch/slurm"
+	"github.com/trtperf/trtperf/launch/testlist"
 	"github.com/trtperf/trtperf/parse"
 )
 
@@ -35,7 +35,14 @@ type launching struct {
 	processed bool
 	attach    string // a run's directory
 	follow    bool
-	far       far
+	far       *far
+	inSet     *setMember // of a test that is one of a list
+
+	onlyList, anyCondition, stopOnError bool
+	keyword, waives, testPrefix, rerun  string
+	matches                             []string
+	facts                               map[string]*string
+	jobs                                int
 
 	on, submit, pytest                  string
 	time, queue, finish, grace, results time.Duration
@@ -44,7 +51,7 @@ type launching struct {
 }
 
 func launchCommand(s *settings, std stdio) *cobra.Command {
-	l := &launching{settings: s, std: std}
+	l := &launching{settings: s, std: std, far: &far{}, facts: map[string]*string{}}
 	c := &cobra.Command{
 		Use:   "launch TARGET",
 		Short: "Run a performance test, here or as a Slurm job, and wait for it",
@@ -55,7 +62,7 @@ func launchCommand(s *settings, std stdio) *cobra.Command {
 			"it: --from plan.json does the same again. --process reads the results and goes on as trtperf process does.",
 		Args: func(_ *cobra.Command, args []string) error {
 			sources := len(args)
-			for _, other := range []string{s.from, l.attach} {
+			for _, other := range []string{s.from, l.attach, l.rerun} {
 				if other != "" {
 					sources++
 				}
@@ -104,6 +111,18 @@ func launchCommand(s *settings, std stdio) *cobra.Command {
 	s.addFrom(f)
 	f.StringVar(&l.attach, "attach", "", "watch the Slurm job of a run's directory, as after a lost terminal")
 	f.BoolVar(&l.follow, "follow", false, "print what the Slurm job's log holds, as it grows")
+	f.BoolVar(&l.onlyList, "list", false, "say what a test list means, with the reason of everything left out, and start nothing")
+	f.StringVarP(&l.keyword, "keyword", "k", "", "of a list: only tests that pytest's -k expression selects")
+	f.IntVar(&l.jobs, "jobs", 0, "tests of a list that run at the same time (default 1 here, 8 as Slurm jobs)")
+	f.BoolVar(&l.stopOnError, "stop-on-error", false, "of a list: start no further test once one has not passed, and end those that run")
+	f.StringVar(&l.rerun, "rerun-failed", "", "run those tests of a list's directory again that did not pass")
+	f.StringVar(&l.waives, "waives", "", "list of waived tests")
+	f.StringVar(&l.testPrefix, "test-prefix", "", "stage's name that stands before the node ids of a list")
+	f.BoolVar(&l.anyCondition, "any-condition", false, "of a list: also tests whose condition does not hold or cannot be decided")
+	f.StringArrayVar(&l.matches, "match", nil, "fact that decides conditions of a list, KEY=VALUE; repeatable")
+	for _, fact := range testlist.Facts {
+		l.facts[fact.Key] = f.String(fact.Flag, "", "fact that decides conditions of a list: "+fact.What)
+	}
 	f.BoolVar(&l.dryRun, "dry-run", false, "print what would be done, and do nothing")
 	f.BoolVar(&l.process, "process", false, "read the results of the run, write CSVs, commit and deliver")
 	f.BoolVar(&r.NoCollect, "no-collect", false, "do not ask pytest first whether it knows the id")
@@ -222,44 +241,33 @@ func (l *launching) run(ctx context.Context, target string) error {
 		}
 		return l.carryOut(ctx, plan)
 	}
-	targets := []string{target}
-	if !strings.Contains(target, "::") {
-		switch text, err := os.ReadFile(target); {
-		case err == nil && filepath.Ext(target) != ".yaml" && filepath.Ext(target) != ".yml":
-			if targets, err = launch.ReadList(target, text); err != nil {
-				return usagef("launch: %w", err)
-			}
-		case err != nil && !errors.Is(err, fs.ErrNotExist):
-			return usagef("launch: %w", err)
-		}
+	if l.rerun != "" {
+		return l.rerunFailed(ctx)
 	}
-	workspace := l.request.Workspace
-	var failed []error
-	for i, target := range targets {
-		request := l.request
-		request.Target = target
-		if len(targets) > 1 {
-			request.Workspace = filepath.Join(workspace, fmt.Sprintf("%02d_%s", i, slug(target)))
-			request.RunID += fmt.Sprintf("-%d", i)
-		}
-		spec, err := request.Resolve(ctx)
-		var plan *launch.Plan
-		if err == nil {
-			plan, err = launch.New(spec)
-		}
-		if err != nil {
-			err = usagef("launch: %w", err)
-		} else {
-			err = l.carryOut(ctx, plan)
-		}
-		if err != nil {
-			failed = append(failed, err)
-		}
-		if ctx.Err() != nil {
-			break
-		}
+	if list, err := l.isList(target); err != nil {
+		return usagef("launch: %w", err)
+	} else if list {
+		return l.runList(ctx, target)
 	}
-	return joined(failed)
+	if l.onlyList {
+		return usagef("launch: --list: %s is no test list", target)
+	}
+	request := l.request
+	request.Target = target
+	plan, err := planOf(ctx, request)
+	if err != nil {
+		return usagef("launch: %w", err)
+	}
+	return l.carryOut(ctx, plan)
+}
+
+// planOf makes the plan of one test.
+func planOf(ctx context.Context, request launch.Request) (*launch.Plan, error) {
+	spec, err := request.Resolve(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return launch.New(spec)
 }
 
 // joined is the worst of several errors, with the texts of all.
@@ -320,6 +328,9 @@ func (l *launching) execute(ctx context.Context, plan *launch.Plan) (launch.Outc
 
 func (l *launching) slurm() slurm.Options {
 	o := slurm.Options{Client: slurm.NewClient(os.Environ()), Notify: l.event}
+	if l.inSet != nil {
+		o.Lookout = l.inSet.lookout
+	}
 	if l.follow {
 		o.Output = l.std.err
 	}
@@ -344,6 +355,10 @@ func (l *launching) end(ctx context.Context, plan *launch.Plan, outcome launch.O
 		err = &codeError{exitLaunch, fmt.Errorf("launch: %w", err)}
 	}
 	l.report.say("run       %s", plan.Workspace)
+	if l.inSet != nil {
+		l.inSet.job = outcome.JobID
+		return err
+	}
 	if l.process && ctx.Err() == nil {
 		var conditions []int
 		if e, ok := errors.AsType[*codeError](err); ok {

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -38,9 +39,11 @@ type Session struct {
 	cluster *Cluster
 	opt     Options
 	dir     string
-	master  *exec.Cmd
-	ended   chan struct{} // closed when the master has ended
-	said    *bytes.Buffer // its standard error, complete when ended
+	// reconnecting is held while the connection is made again.
+	reconnecting sync.Mutex
+	master       *exec.Cmd
+	ended        chan struct{} // closed when the master has ended
+	said         *bytes.Buffer // its standard error, complete when ended
 	// Connections is how many connections were made so far.
 	Connections int
 }
@@ -156,6 +159,12 @@ func (s *Session) alive() bool {
 
 // Reconnect connects again, as often as it takes within the session's patience. Errors that waiting does not mend end it at once.
 func (s *Session) Reconnect(ctx context.Context) error {
+	s.reconnecting.Lock()
+	defer s.reconnecting.Unlock()
+	// Of several that lost it, the first has it back for all.
+	if s.Run(ctx, Stdio{}, "true") == nil {
+		return nil
+	}
 	if s.alive() {
 		_ = s.master.Process.Signal(syscall.SIGTERM)
 		<-s.ended

@@ -97,6 +97,7 @@ var layout = compile([]rule{
 	{name: `accuracy_eval_.*\.log`, kind: serverLog, role: parse.Benchmark, reason: "an accuracy evaluation, no performance test", test: true},
 	{name: `(regression_data|regression|perf_data)\.yaml`, kind: noteFile, reason: "the harness's own verdict, not a measurement"},
 	{name: `results\.(?<role>(CTX|GEN)_\d+|DISAGG_SERVER)\.xml`, kind: junitFile, reason: "results of a worker or the router: only the BENCHMARK node measures", disagg: true},
+	{name: `trtperf-set\.(xml|json)`, kind: ownFile, reason: "the summary of a list: its tests' own results count"},
 	{name: `.*\.xml`, kind: junitFile},
 	{name: `slurm[-_].+\.(out|log)`, kind: jobLog},
 	{name: `unfinished_test\.txt`, kind: unfinished},
