@@ -23,6 +23,26 @@ import (
 	"github.com/trtperf/trtperf/testdata/services"
 )
 
+// writeBlock writes the block of the i-th of many Results, no two of which are alike.
+func writeBlock(w io.Writer, i int) {
+	row := func(label string, value any) { fmt.Fprintf(w, "%-40s %-10v\n", label+":", value) }
+	fmt.Fprintln(w, "============ Serving Benchmark Result ============")
+	row("Total requests", 80)
+	row("Successful requests", 80)
+	row("Failed requests", 0)
+	row("Benchmark duration (s)", fmt.Sprintf("%d.25", 80+i))
+	row("Total input tokens", 81920)
+	row("Total generated tokens", 81920+i)
+	row("Request throughput (req/s)", fmt.Sprintf("%d.5", 100+i))
+	row("Output token throughput (tok/s)", fmt.Sprintf("%d.25", 200+i))
+	for _, name := range []string{"TTFT", "TPOT", "ITL", "E2EL"} {
+		for s, stat := range []string{"Mean", "Median", "Std Dev", "P99"} {
+			row(fmt.Sprintf("%s %s (ms)", stat, name), fmt.Sprintf("%d.%02d", 10*(s+1)+i, i%100))
+		}
+	}
+	fmt.Fprintln(w, "==================================================")
+}
+
 // manyLogs writes logs of five blocks each, n Results in all and no two alike, and copies of some.
 func manyLogs(t testing.TB, n int) string {
 	t.Helper()
@@ -32,19 +52,7 @@ func manyLogs(t testing.TB, n int) string {
 		var b strings.Builder
 		for i := first; i < min(n, first+perLog); i++ {
 			fmt.Fprintf(&b, "Namespace(backend='openai', model='toy', num_prompts=80, max_concurrency=%d)\n", i%64+1)
-			b.WriteString("============ Serving Benchmark Result ============\n")
-			row := func(label string, value any) { fmt.Fprintf(&b, "%-40s %-10v\n", label+":", value) }
-			row("Total requests", 80)
-			row("Successful requests", 80)
-			row("Failed requests", 0)
-			row("Benchmark duration (s)", fmt.Sprintf("%d.25", 80+i))
-			row("Request throughput (req/s)", fmt.Sprintf("%d.5", 100+i))
-			for _, name := range []string{"TTFT", "TPOT", "ITL", "E2EL"} {
-				for s, stat := range []string{"Mean", "Median", "P99"} {
-					row(fmt.Sprintf("%s %s (ms)", stat, name), fmt.Sprintf("%d.%02d", 10*(s+1)+i, i%100))
-				}
-			}
-			b.WriteString("==================================================\n")
+			writeBlock(&b, i)
 		}
 		names := []string{fmt.Sprintf("%05d.log", first)}
 		if first%50 == 0 {

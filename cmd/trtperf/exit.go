@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+
+	"github.com/trtperf/trtperf/upload/sqlite"
 )
 
 // The exit codes, and what each means, are part of the interface; README.md lists them for users.
@@ -85,6 +87,9 @@ func exitCode(ctx context.Context, err error) int {
 	}
 	if ctx.Err() != nil {
 		return exitInterrupted
+	}
+	if sqlite.Failed(err) {
+		return exitUsage // the local store's file or disk: the remedy is room, or another place
 	}
 	return exitInternal
 }

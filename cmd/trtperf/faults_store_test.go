@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/trtperf/trtperf/parse"
@@ -138,6 +140,49 @@ func TestStoreFails(t *testing.T) {
 			t.Errorf("%+v", again.ledger)
 		}
 	})
+}
+
+// The disk is full when the receipts are to be noted: the Results have arrived, and are sent again when there is room.
+func TestNoRoomForReceipts(t *testing.T) {
+	disk := t.TempDir()
+	if err := syscall.Mount("tmpfs", disk, "tmpfs", 0, "size=4m"); err != nil {
+		t.Skipf("no file system can be mounted here: %v", err)
+	}
+	t.Cleanup(func() { _ = syscall.Unmount(disk, 0) })
+	db, target := filepath.Join(disk, "x.db"), filepath.Join(t.TempDir(), "target.db")
+	closed := filepath.Join(t.TempDir(), "closed")
+	if err := os.WriteFile(closed, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	// A file is in the way of the target's directory, so that all is owed.
+	trtperf(t, exitOwed, "process", "-o", t.TempDir(), "--db", db, "--to", "sqlite:"+closed+"/target.db", exampleLogs(t, 20, 0))
+	if err := os.Remove(closed); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(filepath.Dir(target), closed); err != nil {
+		t.Fatal(err)
+	}
+	filler := filepath.Join(disk, "filler")
+	if err := os.WriteFile(filler, make([]byte, 8<<20), 0o644); !errors.Is(err, syscall.ENOSPC) {
+		t.Fatalf("the disk is not full: %v", err)
+	}
+	var text bytes.Buffer
+	code := run(context.Background(), []string{"upload", "--resume", "--db", db}, stdio{nil, &text, &text, func(string) string { return "" }})
+	if code != exitUsage || !strings.Contains(text.String(), db) || !strings.Contains(text.String(), "is full") || !strings.Contains(text.String(), "make room") {
+		t.Errorf("exit code %d\n%s", code, text.String())
+	}
+	if err := os.Remove(filler); err != nil {
+		t.Fatal(err)
+	}
+	again := trtperf(t, exitOK, "upload", "--resume", "--db", db)
+	for name, tally := range again.ledger.Targets {
+		if tally != (parse.Tally{Present: 20}) {
+			t.Errorf("%s: %+v", name, tally)
+		}
+	}
+	if n := ask(t, target, "SELECT count(*) FROM results"); n != "20" || len(again.ledger.Targets) != 1 {
+		t.Errorf("%s results arrived at %d targets", n, len(again.ledger.Targets))
+	}
 }
 
 // A Result that turned out to be failed stays so where the store fails between its two readings.

@@ -72,7 +72,7 @@ func (db *DB) Owed(ctx context.Context, target, behind string, n int) ([]upload.
 		SELECT r.document, r.number || ' ' || r.content, o.sent <> '' FROM outbox o JOIN results r ON r.number = o.result
 		WHERE o.target = ? AND o.state = 'owed' AND o.result > coalesce((SELECT number FROM results WHERE id = ?), 0) ORDER BY o.result LIMIT ?`, target, behind, n)
 	if err != nil {
-		return nil, fmt.Errorf("outbox of %s: %w", db.path, err)
+		return nil, fmt.Errorf("outbox of %s: %w", db.path, advise(err))
 	}
 	defer rows.Close()
 	items := make([]upload.Item, 0, n)
@@ -81,22 +81,22 @@ func (db *DB) Owed(ctx context.Context, target, behind string, n int) ([]upload.
 		var document sql.RawBytes
 		var item upload.Item
 		if err := rows.Scan(&document, &item.State, &item.Delivered); err != nil {
-			return nil, fmt.Errorf("outbox of %s: %w", db.path, err)
+			return nil, fmt.Errorf("outbox of %s: %w", db.path, advise(err))
 		}
 		item.Result, err = decoder.decode(document)
 		if err != nil {
-			return nil, fmt.Errorf("outbox of %s: %w", db.path, err)
+			return nil, fmt.Errorf("outbox of %s: %w", db.path, advise(err))
 		}
 		items = append(items, item)
 	}
-	return items, rows.Err()
+	return items, db.wrong(rows.Err())
 }
 
 // OwedCount returns how many Results a target is owed.
 func (db *DB) OwedCount(ctx context.Context, target string) (int, error) {
 	var n int
 	if err := db.sql.QueryRowContext(ctx, "SELECT count(*) FROM outbox WHERE target = ? AND state = 'owed'", target).Scan(&n); err != nil {
-		return 0, fmt.Errorf("outbox of %s: %w", db.path, err)
+		return 0, fmt.Errorf("outbox of %s: %w", db.path, advise(err))
 	}
 	return n, nil
 }
@@ -105,7 +105,7 @@ func (db *DB) OwedCount(ctx context.Context, target string) (int, error) {
 func (db *DB) Version(ctx context.Context) (int, error) {
 	var n int
 	if err := db.sql.QueryRowContext(ctx, "PRAGMA data_version").Scan(&n); err != nil {
-		return 0, fmt.Errorf("outbox of %s: %w", db.path, err)
+		return 0, fmt.Errorf("outbox of %s: %w", db.path, advise(err))
 	}
 	return n, nil
 }
@@ -143,7 +143,7 @@ func (db *DB) Settle(ctx context.Context, target string, items []upload.Item, an
 func (db *DB) Retry(ctx context.Context, target string) (int, error) {
 	changed, err := db.sql.ExecContext(ctx, "UPDATE outbox SET state = 'owed', owed_since = ?1, updated = ?1 WHERE target = ?2 AND state = 'refused'", db.timestamp(), target)
 	if err != nil {
-		return 0, fmt.Errorf("outbox of %s: %w", db.path, err)
+		return 0, fmt.Errorf("outbox of %s: %w", db.path, advise(err))
 	}
 	n, err := changed.RowsAffected()
 	return int(n), err
@@ -171,7 +171,7 @@ func (db *DB) Status(ctx context.Context) ([]TargetStatus, error) {
 				ORDER BY l.updated DESC LIMIT 1), '')
 		FROM outbox o GROUP BY target ORDER BY target`)
 	if err != nil {
-		return nil, fmt.Errorf("outbox of %s: %w", db.path, err)
+		return nil, fmt.Errorf("outbox of %s: %w", db.path, advise(err))
 	}
 	defer rows.Close()
 	var all []TargetStatus
@@ -184,7 +184,7 @@ func (db *DB) Status(ctx context.Context) ([]TargetStatus, error) {
 		s.OwedSince, _ = time.Parse(time.RFC3339Nano, since)
 		all = append(all, s)
 	}
-	return all, rows.Err()
+	return all, db.wrong(rows.Err())
 }
 
 // Receipt is what the outbox knows of one Result's delivery to one target.
@@ -203,7 +203,7 @@ func (db *DB) Receipts(ctx context.Context, target string, state parse.Outcome, 
 	for {
 		page, err := db.receipts(ctx, target, state, behind)
 		if err != nil {
-			return fmt.Errorf("outbox of %s: %w", db.path, err)
+			return fmt.Errorf("outbox of %s: %w", db.path, advise(err))
 		}
 		for _, r := range page {
 			if err := yield(r); err != nil {

@@ -293,29 +293,30 @@ func (db *DB) write(ctx context.Context, f func(*sql.Tx) error) error {
 	return tx.Commit()
 }
 
-// advice says what to do about SQLite's errors.
-var advice = []struct {
-	code int
-	text string
-}{
-	{sqlite3.SQLITE_FULL, "make room, or choose another file with --db, and run again"},
-	{sqlite3.SQLITE_IOERR, "make room or mend the disk, or choose another file with --db, and run again"},
-	{sqlite3.SQLITE_BUSY, "another program has held the file for too long: wait for it or end it, or wait longer with --db-wait, and run again"},
-	{sqlite3.SQLITE_READONLY, "make the file and its folder writable, or choose another file with --db"},
-	{sqlite3.SQLITE_CANTOPEN, "make its folder writable, or choose another file with --db"},
-	{sqlite3.SQLITE_PERM, "make the file writable, or choose another file with --db"},
-	{sqlite3.SQLITE_CORRUPT, "the file is damaged: move it away and run again over the inputs; the sqlite3 shell's .recover saves what is left in it"},
-	{sqlite3.SQLITE_NOTADB, "the file is damaged, or no store at all: move it away and run again over the inputs"},
+// advice says what to do about SQLite's errors, by primary result code.
+var advice = map[int]string{
+	sqlite3.SQLITE_FULL:     "make room, or choose another file with --db, and run again",
+	sqlite3.SQLITE_IOERR:    "make room or mend the disk, or choose another file with --db, and run again",
+	sqlite3.SQLITE_BUSY:     "another program has held the file for too long: wait for it or end it, or wait longer with --db-wait, and run again",
+	sqlite3.SQLITE_READONLY: "make the file and its folder writable, or choose another file with --db",
+	sqlite3.SQLITE_CANTOPEN: "make its folder writable, or choose another file with --db",
+	sqlite3.SQLITE_PERM:     "make the file writable, or choose another file with --db",
+	sqlite3.SQLITE_CORRUPT:  "the file is damaged: move it away and run again over the inputs; the sqlite3 shell's .recover saves what is left in it",
+	sqlite3.SQLITE_NOTADB:   "the file is damaged, or no store at all: move it away and run again over the inputs",
 }
 
 // advise adds to an error of SQLite what to do about it.
 func advise(err error) error {
-	for _, a := range advice {
-		if code(err) == a.code {
-			return fmt.Errorf("%w: %s", err, a.text)
-		}
+	if text, ok := advice[code(err)]; ok {
+		return fmt.Errorf("%w: %s", err, text)
 	}
 	return err
+}
+
+// Failed reports whether an error is one of a store's file, of the disk below it or of who else holds it, and not of trtperf.
+func Failed(err error) bool {
+	_, known := advice[code(err)]
+	return known
 }
 
 // code is SQLite's primary result code, without its detail; 0 for an error that is none of SQLite's.
