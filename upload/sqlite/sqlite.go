@@ -16,6 +16,7 @@
 package sqlite
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -288,7 +289,8 @@ func (db *DB) write(ctx context.Context, f func(*sql.Tx) error) error {
 		return err
 	}
 	if err := f(tx); err != nil {
-		return errors.Join(err, ignoreDone(tx.Rollback()))
+		_ = tx.Rollback() // SQLite has done so itself after many errors, and says so; err is what matters
+		return cmp.Or(ctx.Err(), err)
 	}
 	return tx.Commit()
 }
@@ -325,14 +327,6 @@ func code(err error) int {
 		return e.Code() & 0xff
 	}
 	return 0
-}
-
-// ignoreDone drops the error of a transaction that has ended already, as with its context.
-func ignoreDone(err error) error {
-	if errors.Is(err, sql.ErrTxDone) {
-		return nil
-	}
-	return err
 }
 
 // Close closes the store.
