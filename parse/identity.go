@@ -27,8 +27,15 @@ func Identify(r *Result) string {
 	text = append(append(text, identityTag...), '\n')
 	measured := false
 	for _, row := range r.Rows {
-		value, canonical, ok := row.Number()
-		if !ok {
+		value, canonical, ok := 1.0, "", false
+		if row.Cut {
+			continue
+		}
+		if canonical, ok = plainDecimal(row.Text); ok {
+			if canonical == "0" {
+				value = 0
+			}
+		} else if value, canonical, ok = row.Number(); !ok {
 			continue
 		}
 		label, ok := identityLabels[row.Label]
@@ -44,7 +51,9 @@ func Identify(r *Result) string {
 			r.TestID.ID+r.TestID.Suffix, indexText(r.Server.Index), indexText(r.Client.Index), r.Source.Block)
 	}
 	sum := sha256.Sum256(text)
-	return hex.EncodeToString(sum[:])
+	var id [2 * sha256.Size]byte
+	hex.Encode(id[:], sum[:])
+	return string(id[:])
 }
 
 // identityLabel is a label as the identity has it.
@@ -58,13 +67,16 @@ func identityLabelOf(label string) identityLabel {
 	return identityLabel{text, containsAny(text, measureWords)}
 }
 
-// identityLabels are the labels that the metric table knows, so that they need not be made again for each row.
+// identityLabels are the labels that the metric table knows and those of settings, so that they need not be made again for each row.
 var identityLabels = func() map[string]identityLabel {
 	all := map[string]identityLabel{}
 	for _, m := range standardMetrics() {
 		for _, label := range m.Labels {
 			all[label] = identityLabelOf(label)
 		}
+	}
+	for _, label := range settings {
+		all[label] = identityLabelOf(label)
 	}
 	return all
 }()

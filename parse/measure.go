@@ -27,8 +27,19 @@ const notStreaming = -1000
 func (t *Table) Measure(r *Result, behind []Row) []Diagnostic {
 	var found []Diagnostic
 	r.Metrics = make(map[string]Value, len(r.Rows))
-	taken := make([]*Row, len(t.rows)) // that the metrics come from
-	take := func(row *Row, place Place) {
+	// The rows that the metrics come from, counted from 1 and those behind the block further on; 0 is none.
+	var few [256]int32
+	taken := few[:]
+	if len(t.rows) > len(few) {
+		taken = make([]int32, len(t.rows))
+	}
+	rowAt := func(n int32) *Row {
+		if i := int(n) - 1; i < len(r.Rows) {
+			return &r.Rows[i]
+		}
+		return &behind[int(n)-1-len(r.Rows)]
+	}
+	take := func(row *Row, n int32, place Place) {
 		i, known := t.byLabel[row.Label] // its place in the table, if it is there
 		var m *Metric
 		if known {
@@ -54,23 +65,23 @@ func (t *Table) Measure(r *Result, behind []Row) []Diagnostic {
 				Message: fmt.Sprintf("%s: %s %s", row.Label, shown(row.Text), why)})
 			return
 		}
-		if known && taken[i] == nil {
-			taken[i] = row
+		if known && taken[i] == 0 {
+			taken[i] = n
 			r.Metrics[m.Name] = Value{Value: value, Text: row.Text, Unit: m.Unit, Line: row.Line}
 		} else if _, ok := r.Metrics[m.Name]; !ok {
 			r.Metrics[m.Name] = Value{Value: value, Text: row.Text, Unit: m.Unit, Line: row.Line}
-		} else if known && taken[i].Label == row.Label && r.Metrics[m.Name].Value != value {
-			first := taken[i]
+		} else if known && rowAt(taken[i]).Label == row.Label && r.Metrics[m.Name].Value != value {
+			first := rowAt(taken[i])
 			found = append(found, Diagnostic{Severity: Warning, Code: Repeated, Line: row.Line,
 				Message: fmt.Sprintf("%s: %s here and %s in line %d, in one block: the lines of several clients may be mixed", row.Label, row.Text,
 					first.Text, first.Line)})
 		}
 	}
 	for i := range r.Rows {
-		take(&r.Rows[i], InBlock)
+		take(&r.Rows[i], int32(i+1), InBlock)
 	}
 	for i := range behind {
-		take(&behind[i], BehindBlock)
+		take(&behind[i], int32(len(r.Rows)+i+1), BehindBlock)
 	}
 	r.Requests.Total = count(r.Metrics["total_requests"])
 	r.Requests.Successful = count(r.Metrics["successful_requests"])
@@ -107,6 +118,9 @@ func dropNotMeasured(r *Result) []Diagnostic {
 
 // count returns a value that is a whole number not below zero, else nil.
 func count(v Value) *int64 {
+	if v.Text == "" {
+		return nil
+	}
 	n, err := strconv.ParseInt(v.Text, 10, 64)
 	if err != nil || n < 0 {
 		return nil
@@ -159,6 +173,9 @@ func Judge(t *Table, r *Result, banner, truncated bool) {
 	}
 	measured, nonZero := false, false
 	for name, v := range r.Metrics {
+		if measured && nonZero {
+			break
+		}
 		m := t.ByName(name)
 		if m.Kind == Throughput || m.Kind == Latency || m.Custom {
 			measured = true

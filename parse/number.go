@@ -19,6 +19,9 @@ const maxDigits = 1400
 // number that no float64 can hold.
 func ParseNumber(text string) (value float64, canonical string, ok bool) {
 	if canonical, ok := plainDecimal(text); ok {
+		if value, ok := exact(canonical); ok {
+			return value, canonical, true
+		}
 		value, err := strconv.ParseFloat(text, 64)
 		return value, canonical, err == nil
 	}
@@ -95,6 +98,26 @@ func plainDecimal(text string) (canonical string, ok bool) {
 	}
 	return text[begin:end], true
 }
+
+// exact returns the value of a canonical decimal of few digits. These are a whole number and a power of ten that a float64 holds
+// exactly, so that their quotient is rounded once, as it must be.
+func exact(canonical string) (float64, bool) {
+	const most = 15 // digits
+	if len(canonical) > most {
+		return 0, false
+	}
+	whole, decimals := uint64(0), 0
+	for i := range len(canonical) {
+		if canonical[i] == '.' {
+			decimals = len(canonical) - i - 1
+		} else {
+			whole = whole*10 + uint64(canonical[i]-'0')
+		}
+	}
+	return float64(whole) / powersOfTen[decimals], true
+}
+
+var powersOfTen = [...]float64{1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14}
 
 // digits splits s behind its leading ASCII digits.
 func digits(s string) (string, string) {

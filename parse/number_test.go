@@ -2,6 +2,7 @@ package parse
 
 import (
 	"math/big"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -39,13 +40,19 @@ func TestParseNumber(t *testing.T) {
 
 // The canonical decimal must have exactly the printed value; math/big is the judge.
 func FuzzParseNumber(f *testing.F) {
-	for _, s := range []string{"1", "-0.00", "1e-05", "12.340", "1e10", "000.1E+2"} {
+	for _, s := range []string{"1", "-0.00", "1e-05", "12.340", "1e10", "000.1E+2", "182.858806472430", "99999999999999.9", "0.0000000000001", "0.00000000000000000000000000000001"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		_, canonical, ok := ParseNumber(s)
+		value, canonical, ok := ParseNumber(s)
 		if !ok {
 			return
+		}
+		if exact, err := strconv.ParseFloat(s, 64); err != nil || value != exact {
+			t.Fatalf("%q is %v, not %v", s, value, exact)
+		}
+		if plain, ok := plainDecimal(s); ok && (plain != canonical || (plain == "0") != (value == 0)) {
+			t.Fatalf("%q: plain %q, canonical %q, value %v", s, plain, canonical, value)
 		}
 		want, valid := new(big.Rat).SetString(s)
 		got, _ := new(big.Rat).SetString(canonical)

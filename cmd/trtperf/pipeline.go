@@ -229,8 +229,10 @@ type identity [16]byte
 
 func identityOf(id string) identity {
 	var key identity
-	if sum, err := hex.DecodeString(id); err == nil {
-		copy(key[:], sum)
+	if len(id) >= 2*len(key) {
+		if _, err := hex.Decode(key[:], []byte(id[:2*len(key)])); err != nil {
+			return identity{}
+		}
 	}
 	return key
 }
@@ -324,6 +326,11 @@ func (m *memory) commit(_ context.Context, results []*parse.Result, _ []parse.Re
 		key := identityOf(read.ID)
 		old := m.known[key]
 		first, ok := m.first[key]
+		if ok && old == nil && read.Valid() && (first.test == "" || read.TestID.IsZero() || first.test == read.TestID.String()) {
+			// Of two valid readings a light store keeps the first one's place alone.
+			c.known = &parse.Source{File: *first.file, Block: first.block}
+			continue
+		}
 		if ok && old == nil {
 			old = first.result(read.ID)
 		}
@@ -333,7 +340,6 @@ func (m *memory) commit(_ context.Context, results []*parse.Result, _ []parse.Re
 				c.merged, c.disagrees = old, old.TestID
 				continue
 			}
-			// Of two valid readings a light store keeps the first one's place alone.
 			if !m.light || !old.Valid() || !read.Valid() {
 				c.merged = parse.Merge(old, read)
 			} else if ok {

@@ -1,10 +1,6 @@
 package benchlog
 
-import (
-	"slices"
-
-	"github.com/trtperf/trtperf/parse"
-)
+import "sync"
 
 // forms are the labels that only one framework's client prints. vLLM's peak rows are not among them: forks of its client print them
 // against servers of any kind.
@@ -19,12 +15,23 @@ var forms = []struct {
 	{"vLLM", []string{"Request rate configured (RPS)", "Acceptance length", "Probe requests completed", "Failed requests"}},
 }
 
-// frameworkOf returns the framework whose client prints such a block, or the empty text.
-func frameworkOf(rows []parse.Row) string {
-	for _, f := range forms {
-		if slices.ContainsFunc(rows, func(r parse.Row) bool { return slices.Contains(f.labels, r.Label) }) {
-			return f.framework
+// formOf returns the place of the form that has a label, and len(forms) for none. The first form that one of a block's rows has is the
+// block's.
+func formOf(label string) uint8 {
+	if n, ok := formOfLabel()[label]; ok {
+		return n
+	}
+	return uint8(len(forms))
+}
+
+var formOfLabel = sync.OnceValue(func() map[string]uint8 {
+	set := map[string]uint8{}
+	for n, f := range forms {
+		for _, label := range f.labels {
+			if _, ok := set[label]; !ok {
+				set[label] = uint8(n)
+			}
 		}
 	}
-	return ""
-}
+	return set
+})

@@ -22,11 +22,19 @@ type mapping struct {
 	offset int64  // of the window
 	window []byte // the text that is looked at
 	line   []byte // a copy of the line that was given out: nobody else may touch the window
+	ahead  []byte // behind it in the copy: the lines that follow
 }
 
 // nextMapped returns the next line of a mapped text. It is false where there is none that needs no more than looking: at an
 // unfinished line, one that is too long or parted by srun, and where the text could not be touched. All of these are then read.
 func (l *lines) nextMapped(all bool) (at line, ok bool) {
+	if n := bytes.IndexByte(l.mapped.ahead, '\n'); all && n >= 0 {
+		at = line{text: l.mapped.ahead[:n:n], number: l.number}
+		l.mapped.ahead = l.mapped.ahead[n+1:]
+		l.pos, l.number = l.pos+n+1, l.number+1
+		return at, true
+	}
+	l.mapped.ahead = nil
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
 		if !ok {
@@ -52,8 +60,13 @@ func (l *lines) nextMapped(all bool) (at line, ok bool) {
 			if isOdd(text[:n]) {
 				return line{}, false
 			}
-			l.mapped.line = append(l.mapped.line[:0], text[:n]...)
-			at = line{text: l.mapped.line, number: l.number}
+			more := n + 1
+			if all {
+				more = aheadOf(text, n+1)
+			}
+			l.mapped.line = append(l.mapped.line[:0], text[:more]...)
+			at = line{text: l.mapped.line[:n:n], number: l.number}
+			l.mapped.ahead = l.mapped.line[n+1:]
 			l.pos, l.number = l.pos+n+1, l.number+1
 			return at, true
 		}
@@ -66,6 +79,13 @@ func (l *lines) nextMapped(all bool) (at line, ok bool) {
 			return line{}, false
 		}
 	}
+}
+
+// aheadOf returns where those of the next lines end that are copied together with the one before: whole ones, none of which is odd.
+func aheadOf(text []byte, from int) int {
+	const most = labelledLine
+	ahead := text[from:min(len(text), from+most)]
+	return from + bytes.LastIndexByte(ahead, '\n') + 1
 }
 
 // isOdd reports whether a line cannot be taken as it lies.

@@ -3,6 +3,7 @@ package benchlog
 import (
 	"bytes"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/trtperf/trtperf/parse"
@@ -65,12 +66,63 @@ func splitRow(line []byte) (label, value string, ok bool) {
 		return "", "", false
 	}
 	if label, ok := isKnown[string(name)]; ok {
-		return label, text(content), true
+		return label.text, text(content), true
 	}
 	if isRecord(line) {
 		return "", "", false
 	}
 	return text(name), text(content), true
+}
+
+// splitKnown reads a line without blanks around by the rule for rows, if it is a known plain label with a number or a word, as nearly all
+// rows are; else the label is nil. [splitRow] gives the same.
+func splitKnown(line []byte) (label *knownLabel, value []byte) {
+	colon := bytes.IndexByte(line, ':')
+	if colon < 1 || colon+2 >= len(line) || line[colon+1] != ' ' {
+		return nil, nil
+	}
+	value = line[colon+2:]
+	for len(value) > 0 && value[0] == ' ' {
+		value = value[1:]
+	}
+	if len(value) == 0 {
+		return nil, nil
+	}
+	for _, c := range value {
+		if !wordByte[c] {
+			return nil, nil
+		}
+	}
+	if label = isKnown[string(line[:colon])]; label == nil || !label.plain {
+		return nil, nil
+	}
+	return label, value
+}
+
+// wordByte are the bytes of numbers and words.
+var wordByte = func() (set [256]bool) {
+	for c := range set {
+		set[c] = isWord(byte(c)) || c == '.' || c == '-' || c == '+' || c == '/'
+	}
+	return set
+}()
+
+// texts holds the texts of many rows together, since an own place in memory for each would take most of the time.
+type texts struct{ strings.Builder }
+
+// of returns a copy of a text.
+func (t *texts) of(text []byte) string {
+	const room = 512
+	if t == nil || len(text) > room/4 {
+		return string(text)
+	}
+	if t.Cap()-t.Len() < len(text) {
+		t.Reset()
+		t.Grow(room)
+	}
+	begin := t.Len()
+	t.Write(text)
+	return t.String()[begin:]
 }
 
 // rowColon returns the place of the first colon that a blank or the end follows, or -1.
@@ -105,17 +157,19 @@ func isRecord(line []byte) bool {
 	if len(line) > 1 {
 		second = line[1]
 	}
-	isUpper := func(c byte) bool { return c >= 'A' && c <= 'Z' }
 	isDigit := func(c byte) bool { return c >= '0' && c <= '9' }
 	// The expression is slow, and few lines can match it.
 	switch c := line[0]; {
-	case c == '-', c == '[', c == '(', c == 's', isDigit(c), isUpper(c) && (isUpper(second) || isDigit(second)), c == 'F' && second == 'i',
-		bytes.Contains(line, []byte("%|")), bytes.Contains(line, []byte(".py:")), bytes.Contains(line, []byte("Error: ")),
+	case c == '-', c == '[', c == '(', isDigit(c), isDigit(second) && bytes.IndexByte([]byte("IWEF"), c) >= 0, c == 'F' && second == 'i',
+		slices.ContainsFunc(recordWords, func(word string) bool { return bytes.HasPrefix(line, []byte(word)) }), bytes.Contains(line, []byte("%|")), bytes.Contains(line, []byte(".py:")), bytes.Contains(line, []byte("Error: ")),
 		bytes.Contains(line, []byte("Exception: ")), bytes.Contains(line, []byte("Warning: ")):
 		return record.Match(line)
 	}
 	return false
 }
+
+// recordWords are the beginnings of words that a record begins with.
+var recordWords = []string{"TRACE", "DEBUG", "INFO", "WARN", "ERROR", "CRITICAL", "FATAL", "srun", "sbatch", "salloc", "slurmstepd"}
 
 // record matches section titles, progress bars and the records of loggers, warnings and exceptions.
 var record = regexp.MustCompile(`^--.*--$` +

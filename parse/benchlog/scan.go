@@ -45,17 +45,25 @@ type Scanner struct {
 	own  *search
 	hits []parse.Hits
 	look looker
+
+	values texts // of the rows
 }
+
+// usualRows is how many rows most blocks have at most.
+const usualRows = 32
 
 // opened is a block that may still grow.
 type opened struct {
 	Block
 	prefix prefix
 	width  int
-	closed bool // no more rows; the harness's may follow
-	final  bool // nothing more can follow
-	idle   int  // lines since the last one that belongs to it
-	report bool // it is trtllm-bench's
+	closed bool  // no more rows; the harness's may follow
+	final  bool  // nothing more can follow
+	idle   int   // lines since the last one that belongs to it
+	report bool  // it is trtllm-bench's
+	form   uint8 // which of the forms its rows have, the first one; len(forms) for none
+	values *texts
+	rows   int // how many it will have, perhaps
 }
 
 // task is what one task of the job prints.
@@ -85,7 +93,9 @@ func (s *Scanner) Scan() bool {
 		// A task that falls silent must not hold back the blocks of the others.
 		if i := slices.IndexFunc(s.order, func(o *opened) bool { return o.final || s.done }); i >= 0 {
 			s.block = &s.order[i].Block
-			s.block.Framework = frameworkOf(s.block.Rows)
+			if o := s.order[i]; int(o.form) < len(forms) {
+				s.block.Framework = forms[o.form].framework
+			}
 			if s.done && len(s.order) == 1 {
 				for _, h := range s.hits { // those behind the last block
 					parse.HitsOf(&s.block.Hits, h.Metric).Join(h)
@@ -106,9 +116,50 @@ func (s *Scanner) Scan() bool {
 		if l.part && s.long == 0 {
 			s.long = l.number
 		}
-		s.line(l)
+		if t := s.tasks[""]; t == nil || !s.plain(t, l) {
+			s.line(l)
+		}
 	}
 }
+
+// plain takes a line of an open block, of a task without a label, that needs no close look: it holds neither a label nor a header nor what a
+// terminal does not show. It is false for any other line; [Scanner.line] would do the same.
+func (s *Scanner) plain(t *task, l line) bool {
+	if t.block == nil || t.block.closed || t.details != nil || t.title.part != 0 || s.own != nil || l.last || l.part || !isPlain(l.text) {
+		return false
+	}
+	if !t.block.take(l.text, l.number, false) {
+		s.outside(t, l.text, l.number, false, s.look.in(s.lines.finder, l.text))
+	}
+	return true
+}
+
+// isPlain reports whether a line is short, begins with a letter or a sign, and holds no "=" and no byte beyond ASCII's printable ones; or is a
+// rule.
+func isPlain(text []byte) bool {
+	const most = 256
+	if len(text) == 0 || len(text) > most || !plainBegin[text[0]] {
+		return false
+	}
+	if text[0] == '=' {
+		return onlyRule(text) > 0 && text[len(text)-1] == '='
+	}
+	for _, c := range text {
+		if !plainByte[c] {
+			return false
+		}
+	}
+	return true
+}
+
+// plainByte are the bytes of plain lines, plainBegin those that these begin with: no task's label does.
+var plainByte, plainBegin = func() (all, begin [256]bool) {
+	for c := ' '; c <= '~'; c++ {
+		all[c] = c != '='
+		begin[c] = c > ' ' && c != '[' && (c < '0' || c > '9')
+	}
+	return all, begin
+}()
 
 // growing reports whether a block takes rows.
 func (s *Scanner) growing() bool {
@@ -278,7 +329,7 @@ func (s *Scanner) section(t *task, label string, line []byte) bool {
 		if b != nil {
 			b.closed, b.final = true, true
 		}
-		t.details = &opened{prefix: title.prefix, width: width, report: true}
+		t.details = &opened{prefix: title.prefix, width: width, report: true, values: &s.values}
 	case title.part == goesOn && b != nil && b.report && !b.final:
 		b.closed, b.idle = false, 0
 	default:
@@ -305,7 +356,10 @@ func (s *Scanner) open(label string, before []byte, width, number int) {
 	}
 	t.details, t.title = nil, sectionTitle{}
 	s.count++
-	o := &opened{prefix: prefix(bytes.Clone(before)), width: width}
+	o := &opened{prefix: prefix(bytes.Clone(before)), width: width, form: uint8(len(forms)), values: &s.values, rows: usualRows}
+	if s.latest != nil {
+		o.rows = len(s.latest.Rows) // a client's blocks have equally many
+	}
 	o.Number, o.Line, o.EndLine = s.count, number, number
 	o.Hits, s.hits = s.hits, nil
 	// All tasks of a job may share one command, so what it said is not used up by the first task's block.
@@ -339,6 +393,11 @@ func (s *Scanner) collapsed(label string, text []byte, number int, last bool) {
 // take takes a line of an open block. It is false for a line that is none of the block's.
 func (o *opened) take(line []byte, number int, last bool) bool {
 	line = trim(o.prefix.strip(line))
+	if k, value := splitKnown(line); k != nil {
+		o.idle, o.EndLine = 0, number
+		o.add(parse.Row{Label: k.text, Text: o.values.of(value), Line: number, Cut: last}, k.form)
+		return true
+	}
 	if rule := onlyRule(line); rule > 0 {
 		if closes(rule, o.width) {
 			o.End, o.closed, o.EndLine = Rule, true, number
@@ -369,8 +428,17 @@ func (o *opened) take(line []byte, number int, last bool) bool {
 		return true
 	}
 	o.EndLine = number
-	o.Rows = append(o.Rows, r)
+	o.add(r, formOf(r.Label))
 	return true
+}
+
+// add adds a row, whose label is one of a form's.
+func (o *opened) add(r parse.Row, form uint8) {
+	if o.Rows == nil {
+		o.Rows = make([]parse.Row, 0, max(o.rows, 4))
+	}
+	o.Rows = append(o.Rows, r)
+	o.form = min(o.form, form)
 }
 
 // match tries the user's own expressions on a line that holds landmarks.
@@ -491,11 +559,20 @@ var known = func() []string {
 	return all
 }()
 
+// knownLabel is a label that needs no copy of its own.
+type knownLabel struct {
+	text string
+	form uint8
+	// plain says that it begins with a letter, and that no other line than a block's row begins with it.
+	plain bool
+}
+
 // isKnown gives for a known label the label.
-var isKnown = func() map[string]string {
-	set := map[string]string{}
+var isKnown = func() map[string]*knownLabel {
+	set := map[string]*knownLabel{}
 	for _, label := range known {
-		set[label] = label
+		begin := label[0] | 0x20
+		set[label] = &knownLabel{label, formOf(label), begin >= 'a' && begin <= 'z' && !strings.ContainsAny(label, ":!=") && !isTrailerLabel(label)}
 	}
 	return set
 }()

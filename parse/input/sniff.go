@@ -24,12 +24,21 @@ func Sniff(head []byte) string {
 	}
 	odd := 0
 	for _, c := range head {
-		if c < ' ' && c != '\n' && c != '\r' && c != '\t' && c != '\b' && c != '\f' && c != '\x1b' {
-			odd++
-		}
+		odd += int(isOdd[c])
 	}
 	if odd*10 > len(head) {
 		return "binary data"
 	}
 	return ""
 }
+
+// isOdd is 1 for the bytes that are rare in text.
+var isOdd = func() (set [256]uint8) {
+	for c := range ' ' {
+		set[c] = 1
+	}
+	for _, c := range "\n\r\t\b\f\x1b" {
+		set[c] = 0
+	}
+	return set
+}()

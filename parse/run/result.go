@@ -20,7 +20,7 @@ func (r *reader) result(t *test, b block, server, client *int) *parse.Result {
 	result := &parse.Result{
 		TestID: t.id, Module: t.module, Function: t.function, Mode: t.mode, Role: t.role,
 		Server: parse.Server{Index: server}, Client: parse.Client{Index: client},
-		Rows: slices.Clone(b.Rows), Requests: parse.Requests{Asked: b.Asked}, Source: b.source,
+		Rows: b.Rows, Requests: parse.Requests{Asked: b.Asked}, Source: b.source,
 	}
 	if result.Function == "" && t.layout && t.id.Suite == parse.PerfSanity {
 		result.Function = parse.DefaultFunction
@@ -136,6 +136,9 @@ const tokenBreak = "-_/.:,"
 func precisionOf(texts ...string) string {
 	found := ""
 	for _, text := range texts {
+		if text == "" || text == "." { // of no path
+			continue
+		}
 		for token := range strings.FieldsFuncSeq(text, func(c rune) bool { return strings.ContainsRune(tokenBreak, c) }) {
 			if token = strings.ToLower(token); precisions[token] && token != found {
 				if found != "" {
@@ -149,6 +152,9 @@ func precisionOf(texts ...string) string {
 }
 
 func positive(digits string) *int {
+	if digits == "" {
+		return nil // without an error, of which there would be many
+	}
 	n, err := strconv.Atoi(digits)
 	if err != nil || n <= 0 {
 		return nil

@@ -125,13 +125,15 @@ func Read(ctx context.Context, paths []string, opt Options) iter.Seq[*Run] {
 		defer cancel()
 		for r := range inOrder(ctx, runtime.GOMAXPROCS(0), jobs) {
 			for r != nil {
-				// The next part of a file is read while this one is taken.
-				next := make(chan *Run, 1)
-				if more := r.more; more != nil {
-					go func() { next <- more() }()
-				} else {
-					next <- nil
+				if r.more == nil {
+					if !yield(r) || ctx.Err() != nil {
+						return
+					}
+					break
 				}
+				// The next part of a file is read while this one is taken.
+				next, more := make(chan *Run, 1), r.more
+				go func() { next <- more() }()
 				if !yield(r) || ctx.Err() != nil {
 					cancel()
 					<-next
@@ -173,7 +175,8 @@ func inOrder[T any](ctx context.Context, workers int, jobs iter.Seq[func() T]) i
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
 		const ahead = 16
-		tasks, pending := make(chan task), make(chan chan T, ahead*workers)
+		// Both have room, so that a small file is no reason to wait for one another.
+		tasks, pending := make(chan task, ahead*workers+1), make(chan chan T, ahead*workers)
 		for range workers {
 			go func() {
 				for t := range tasks {
