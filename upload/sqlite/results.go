@@ -6,12 +6,14 @@ import (
 	"database/sql"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 
 	"github.com/trtperf/trtperf/parse"
 )
@@ -46,7 +48,7 @@ type Owing struct {
 // CommitOwing is Commit, and in the same transaction owes the merged Results to targets: whatever happens afterwards, no Result is in the file
 // without being owed.
 func (db *DB) CommitOwing(ctx context.Context, owing Owing, results []*parse.Result, readings ...parse.Reading) ([]Committed, error) {
-	all := make([]Committed, len(results))
+	all, encoded := make([]Committed, len(results)), encodeAll(results)
 	err := db.write(ctx, func(tx *sql.Tx) error {
 		w := db.newWriter(tx)
 		defer w.close()
@@ -54,7 +56,7 @@ func (db *DB) CommitOwing(ctx context.Context, owing Owing, results []*parse.Res
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			number, c, err := w.commit(r)
+			number, c, err := w.commit(r, encoded[i])
 			if err != nil {
 				return fmt.Errorf("result %s from %s: %w", r.ID, r.Source.File, err)
 			}
@@ -74,19 +76,21 @@ func (db *DB) CommitOwing(ctx context.Context, owing Owing, results []*parse.Res
 }
 
 // commit writes one Result and returns its number.
-func (w *writer) commit(r *parse.Result) (int64, Committed, error) {
+func (w *writer) commit(r *parse.Result, e encoded) (int64, Committed, error) {
+	// Most are new.
+	number, isNew, err := w.insert(r, e)
+	if err != nil {
+		return 0, Committed{}, err
+	}
+	if isNew {
+		return number, Committed{Result: r, New: true}, w.addPlaces(number, places(r))
+	}
 	was, err := w.load(r.ID)
 	if err != nil {
 		return 0, Committed{}, err
 	}
-	if was.Result == nil {
-		number, err := w.insert(r)
-		if err != nil {
-			return 0, Committed{}, err
-		}
-		return number, Committed{Result: r, New: true}, w.addPlaces(number, places(r))
-	}
-	number, old := was.number, was.Result
+	number = was.number
+	old := was.Result
 	known, err := w.knownPlaces(number)
 	if err != nil {
 		return number, Committed{}, err
@@ -108,10 +112,10 @@ func (w *writer) commit(r *parse.Result) (int64, Committed, error) {
 	read := *r
 	read.Source, read.AlsoIn = old.Source, unknown
 	c.Result = parse.Merge(old, &read)
-	document, content := encode(c.Result)
-	c.Changed = content != was.content
+	merged := encode(c.Result)
+	c.Changed = merged.content != was.content
 	if c.Changed || len(unknown) > 0 {
-		if err := w.update(number, c.Result, document, content); err != nil {
+		if err := w.update(number, c.Result, merged); err != nil {
 			return number, c, err
 		}
 	}
@@ -173,7 +177,7 @@ type stored struct {
 	content string
 }
 
-// load returns a stored Result, or one without.
+// load returns a stored Result.
 func (w *writer) load(id string) (stored, error) {
 	s, err := w.statement("SELECT number, content, document FROM results WHERE id = ?")
 	if err != nil {
@@ -181,18 +185,21 @@ func (w *writer) load(id string) (stored, error) {
 	}
 	var was stored
 	var document []byte
-	if err := s.QueryRow(id).Scan(&was.number, &was.content, &document); errors.Is(err, sql.ErrNoRows) {
-		return stored{}, nil
-	} else if err != nil {
+	if err := s.QueryRow(id).Scan(&was.number, &was.content, &document); err != nil {
 		return stored{}, err
 	}
 	was.Result, err = w.decoder.decode(document)
 	return was, err
 }
 
-// encode returns a Result's document, and its content: a hash over what targets are told of it, which is all but the further places where it
-// was found.
-func encode(r *parse.Result) (document []byte, content string) {
+// encoded is a Result as the file keeps it.
+type encoded struct {
+	document []byte
+	// content is a hash over what targets are told of the Result, which is all but the further places where it was found.
+	content string
+}
+
+func encode(r *parse.Result) encoded {
 	document, err := json.Marshal(r)
 	told := document
 	if err == nil && len(r.AlsoIn) > 0 {
@@ -204,38 +211,62 @@ func encode(r *parse.Result) (document []byte, content string) {
 		panic(err) // a Result holds nothing that JSON has no form for
 	}
 	sum := sha256.Sum256(told)
-	return document, hex.EncodeToString(sum[:])
+	return encoded{document, hex.EncodeToString(sum[:])}
 }
 
-// insert writes a new Result and returns its number.
-func (w *writer) insert(r *parse.Result) (int64, error) {
-	document, content := encode(r)
+// encodeAll encodes Results on all processors: SQLite has only one of them.
+func encodeAll(results []*parse.Result) []encoded {
+	all := make([]encoded, len(results))
+	const few = 16
+	if len(results) < few {
+		for i, r := range results {
+			all[i] = encode(r)
+		}
+		return all
+	}
+	var next atomic.Int64
+	var working sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		working.Go(func() {
+			for i := int(next.Add(1)) - 1; i < len(results); i = int(next.Add(1)) - 1 {
+				all[i] = encode(results[i])
+			}
+		})
+	}
+	working.Wait()
+	return all
+}
+
+// insert writes a Result, if it is new, and returns its number.
+func (w *writer) insert(r *parse.Result, e encoded) (number int64, isNew bool, err error) {
 	inserted, err := w.exec(`
 		INSERT INTO results (id, test_id, mode, network, server, client, concurrency, status, document, content, first_seen, updated)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?11, ?11)`,
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?11, ?11) ON CONFLICT (id) DO NOTHING`,
 		r.ID, r.TestID.String(), string(r.Mode), r.Labels.Network, r.Server.Name, r.Client.Name, r.Client.Concurrency, string(r.Status),
-		document, content, w.now)
+		e.document, e.content, w.now)
 	if err != nil {
-		return 0, err
+		return 0, false, err
 	}
-	number, err := inserted.LastInsertId()
-	if err != nil {
-		return 0, err
+	if n, err := inserted.RowsAffected(); n == 0 || err != nil {
+		return 0, false, err
 	}
-	return number, w.addMetrics(number, r)
+	if number, err = inserted.LastInsertId(); err != nil {
+		return 0, false, err
+	}
+	return number, true, w.addMetrics(number, r)
 }
 
 // update writes a Result over what is there. What targets had of an earlier state of it they are owed again.
-func (w *writer) update(number int64, r *parse.Result, document []byte, content string) error {
+func (w *writer) update(number int64, r *parse.Result, e encoded) error {
 	for _, s := range []struct {
 		text string
 		args []any
 	}{
 		{`UPDATE results SET test_id = ?, mode = ?, network = ?, server = ?, client = ?, concurrency = ?, status = ?, document = ?, content = ?, updated = ?
 			WHERE number = ?`, []any{r.TestID.String(), string(r.Mode), r.Labels.Network, r.Server.Name, r.Client.Name, r.Client.Concurrency,
-			string(r.Status), document, content, w.now, number}},
+			string(r.Status), e.document, e.content, w.now, number}},
 		{"DELETE FROM metrics WHERE result = ?", []any{number}},
-		{"UPDATE outbox SET state = 'owed', owed_since = ?1, updated = ?1 WHERE result = ?2 AND state = 'stored' AND sent <> ?3", []any{w.now, number, content}},
+		{"UPDATE outbox SET state = 'owed', owed_since = ?1, updated = ?1 WHERE result = ?2 AND state = 'stored' AND sent <> ?3", []any{w.now, number, e.content}},
 	} {
 		if _, err := w.exec(s.text, s.args...); err != nil {
 			return err
