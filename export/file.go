@@ -25,7 +25,8 @@ func writeFile(path string, write func(io.Writer) error) (err error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
 		return err
 	}
-	file, err := os.CreateTemp(filepath.Dir(path), ".trtperf-*.csv")
+	// Whoever kills the process leaves it behind, and no pattern for CSVs may find it then.
+	file, err := os.CreateTemp(filepath.Dir(path), ".trtperf-*.part")
 	if err != nil {
 		return err
 	}
