@@ -3,13 +3,16 @@ package run
 import (
 	"bufio"
 	"context"
+	"errors"
 	"io"
+	"path"
 	"path/filepath"
 	"strings"
 
 	"github.com/trtperf/trtperf/parse"
 	"github.com/trtperf/trtperf/parse/archive"
 	"github.com/trtperf/trtperf/parse/input"
+	"github.com/trtperf/trtperf/parse/manifest"
 )
 
 // readArchive reads the runs that an archive holds. Its files are read one after another as they come; then those that belong
@@ -24,8 +27,22 @@ func readArchive(ctx context.Context, f located, raw io.Reader, opt *Options) *R
 	var members []located
 	failed := map[string]bool{}
 	text := bufio.NewReaderSize(nil, input.SniffLen)
+	var collected *collection
 	err := archive.Walk(ctx, f.Path, raw, opt.Limits, func(e archive.Entry) error {
+		if path.Base(e.Path) == manifest.Name {
+			switch m, err := manifest.Read(e.Text); {
+			case err == nil:
+				collected = newCollection(filepath.Join(dir, filepath.Dir(filepath.FromSlash(e.Path))), m)
+				return ctx.Err()
+			case !errors.Is(err, manifest.ErrNone):
+				whole.unreadable(f.Path+"/"+e.Path, err)
+				return ctx.Err()
+			}
+		}
 		m := locate(input.File{Path: f.Path + "/" + e.Path, Root: f.Path, Size: e.Size, Modified: e.Modified}, filepath.Join(dir, filepath.Dir(filepath.FromSlash(e.Path))))
+		if collected != nil {
+			collected.place(&m)
+		}
 		if reason := opt.Filter.excludes(e.Path); reason != "" {
 			m.excluded = reason
 		} else if m.read(opt) {

@@ -22,6 +22,8 @@ type located struct {
 	content *content
 	// taken says that the file has been dealt with.
 	taken bool
+	// collected is the collected run that the file is of; then abs is the directory in which it lay.
+	collected *collection
 }
 
 // packings are the endings of compressed files.

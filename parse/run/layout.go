@@ -49,6 +49,8 @@ type place struct {
 	disagg bool
 	// era is the first generation of the harness that has such a file, where that tells generations apart.
 	era config.Era
+	// folder is where an archive of the run has it; empty for the one of its kind.
+	folder Folder
 }
 
 // rule is a row of the layout table.
@@ -60,6 +62,7 @@ type rule struct {
 	test   bool
 	disagg bool
 	era    config.Era
+	folder Folder
 }
 
 const (
@@ -74,7 +77,7 @@ const (
 var layout = compile([]rule{
 	{name: `internal_request_auth_key\.txt(\.lock)?`, kind: secretFile, reason: "a secret of the run: never read", test: true, era: config.EraF},
 	{name: `trtllm-benchmark\.(?<server>\d+)\.(?<client>\d+)\.error\.log`, kind: serverLog, role: parse.Benchmark, reason: stderrReason,
-		test: true, era: config.EraB},
+		test: true, era: config.EraB, folder: BenchmarkLogs},
 	{name: `trtllm-benchmark\.(?<server>\d+)\.(?<client>\d+)\.log`, kind: clientLog, role: parse.Benchmark, test: true},
 	{name: `trtllm-serve\.((?<role>(CTX|GEN)_\d+|DISAGG_SERVER)\.)?.+\.error\.log`, kind: serverLog, reason: stderrReason, test: true,
 		era: config.EraB},
@@ -85,16 +88,19 @@ var layout = compile([]rule{
 	{name: `trtllm-serve\..+\.log`, kind: serverLog, reason: serverReason, test: true},
 	{name: `trtllm-serve\..+\.addr`, kind: noteFile, reason: noteReason, test: true, era: config.EraE},
 	{name: `(output_)?gen(_server)?_(?<index>\d+)\.log`, kind: generatorLog, role: "GEN_", reason: workerReason, test: true, disagg: true},
-	{name: `(output_)?ctx(_server)?_(?<index>\d+)\.log`, kind: serverLog, role: "CTX_", reason: workerReason, test: true, disagg: true},
-	{name: `disagg_server\.log|output_server\.log`, kind: serverLog, role: parse.DisaggServer, reason: workerReason, test: true, disagg: true},
-	{name: `output_workers\.log`, kind: serverLog, reason: workerReason, disagg: true},
+	{name: `(output_)?ctx(_server)?_(?<index>\d+)\.log`, kind: serverLog, role: "CTX_", reason: workerReason, test: true, disagg: true, folder: ComponentLogs},
+	{name: `disagg_server\.log|output_server\.log`, kind: serverLog, role: parse.DisaggServer, reason: workerReason, test: true, disagg: true, folder: ComponentLogs},
+	{name: `output_workers\.log`, kind: serverLog, reason: workerReason, disagg: true, folder: ComponentLogs},
 	{name: `gen_server_\d+\.done`, kind: noteFile, reason: noteReason, test: true, disagg: true, era: config.EraE},
 	{name: `((CTX|GEN)_\d+\.txt(\..*\.tmp)?|DISAGG_SERVER\..*\.addr)`, kind: noteFile, reason: noteReason, disagg: true},
 	{name: `benchmark_status\..*\.txt|pytest_done\..*\.txt`, kind: noteFile, reason: noteReason, test: true},
-	{name: `server_config\..*\.ya?ml`, kind: noteFile, reason: noteReason, test: true, disagg: true},
-	{name: `extra-llm-api-config\..*\.ya?ml`, kind: noteFile, reason: noteReason, test: true},
+	{name: `server_config\..*\.ya?ml`, kind: noteFile, reason: noteReason, test: true, disagg: true, folder: ConfigFiles},
+	{name: `extra-llm-api-config\..*\.ya?ml`, kind: noteFile, reason: noteReason, test: true, folder: ConfigFiles},
 	{name: `startup_metrics\.(?<server>\d+)\.json`, kind: startupFile, reason: "start-up times beside no result", test: true, era: config.EraF},
-	{name: `accuracy_eval_.*\.log`, kind: serverLog, role: parse.Benchmark, reason: "an accuracy evaluation, no performance test", test: true},
+	{name: `accuracy_eval_.*\.log`, kind: serverLog, role: parse.Benchmark, reason: "an accuracy evaluation, no performance test", test: true, folder: BenchmarkLogs},
+	{name: `install\.log`, folder: ComponentLogs},
+	{name: `(test_list(_disagg)?|slurm_srun_args)\.txt|(plan|node_info)\.json`, kind: noteFile, reason: "written by the launcher, no log",
+		folder: ScriptFiles},
 	{name: `(regression_data|regression|perf_data)\.yaml`, kind: noteFile, reason: "the harness's own verdict, not a measurement"},
 	{name: `results\.(?<role>(CTX|GEN)_\d+|DISAGG_SERVER)\.xml`, kind: junitFile, reason: "results of a worker or the router: only the BENCHMARK node measures", disagg: true},
 	{name: `trtperf-set\.(xml|json)`, kind: ownFile, reason: "the summary of a list: its tests' own results count"},
@@ -137,7 +143,7 @@ func placeOf(base string) place {
 		if m == nil {
 			continue
 		}
-		p := place{kind: r.kind, role: r.role, reason: r.reason, test: r.test, disagg: r.disagg, era: r.era}
+		p := place{kind: r.kind, role: r.role, reason: r.reason, test: r.test, disagg: r.disagg, era: r.era, folder: r.folder}
 		for i, group := range r.pattern.SubexpNames() {
 			if m[i] == "" {
 				continue

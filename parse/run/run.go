@@ -112,7 +112,9 @@ func Read(ctx context.Context, paths []string, opt Options) iter.Seq[*Run] {
 			})
 		}}
 		w.yield = func(files []located) bool {
-			for _, g := range groupFiles(files) {
+			groups := groupFiles(files)
+			shareConfigs(groups, files)
+			for _, g := range groups {
 				if !yield(func() *Run { return readGroup(ctx, g, &opt) }) {
 					return false
 				}

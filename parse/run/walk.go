@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/trtperf/trtperf/parse/input"
+	"github.com/trtperf/trtperf/parse/manifest"
 )
 
 // walker finds the files of the given paths and hands on, together, those that may belong together. Trees can hold more files than
@@ -123,7 +124,7 @@ func (w *walker) locate(f input.File, dir string) located {
 func (w *walker) dir(path, root, abs string) {
 	entries := w.list(path)
 	for name, isDir := range entries.all() {
-		if !isDir && placeOf(unpacked(name)).mayBind() {
+		if !isDir && (name == manifest.Name || placeOf(unpacked(name)).mayBind()) {
 			var all []located
 			w.collect(path, root, abs, func(f located) { all = append(all, f) })
 			w.hand(all)
@@ -144,10 +145,23 @@ func (w *walker) dir(path, root, abs string) {
 
 // collect adds all files in and below a directory.
 func (w *walker) collect(path, root, abs string, add func(located)) {
-	for name, isDir := range w.list(path).all() {
+	entries := w.list(path)
+	whole, err := collectionIn(path, abs, entries)
+	if err != nil {
+		w.problem(filepath.Join(path, manifest.Name), err)
+	}
+	if whole != nil {
+		outer := add
+		add = func(f located) {
+			whole.place(&f)
+			outer(f)
+		}
+	}
+	for name, isDir := range entries.all() {
 		switch {
 		case w.ctx.Err() != nil:
 			return
+		case whole != nil && name == manifest.Name: // the collection's own
 		case isDir:
 			w.collect(filepath.Join(path, name), root, filepath.Join(abs, name), add)
 		default:

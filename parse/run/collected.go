@@ -1,0 +1,162 @@
+package run
+
+import (
+	"errors"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+
+	"github.com/trtperf/trtperf/parse"
+	"github.com/trtperf/trtperf/parse/manifest"
+)
+
+// Folder is the part of a collected run's archive that a file belongs to.
+type Folder string
+
+const (
+	// ServerLogs: what trtllm-serve has written, and logs of no known origin.
+	ServerLogs Folder = "server_logs"
+	// ComponentLogs: what the launcher has collected of each role, and the job's own output.
+	ComponentLogs Folder = "component_logs"
+	// BenchmarkLogs: the clients' output.
+	BenchmarkLogs Folder = "benchmark_logs"
+	// ResultFiles: results.xml, CSVs, what is known of machine and run.
+	ResultFiles Folder = "results"
+	// ConfigFiles: YAML.
+	ConfigFiles Folder = "configs"
+	// ScriptFiles: what the launcher has written to start the run.
+	ScriptFiles Folder = "scripts"
+)
+
+// folderOf is where the files of a kind go, unless their row of the layout says another.
+var folderOf = map[kind]Folder{
+	clientLog: BenchmarkLogs, serverLog: ServerLogs, generatorLog: ComponentLogs, jobLog: ComponentLogs, configFile: ConfigFiles,
+}
+
+// scriptEndings are those of programs.
+var scriptEndings = map[string]bool{".sh": true, ".bash": true, ".sbatch": true, ".slurm": true, ".py": true, ".env": true}
+
+// logEndings are those of logs, whoever wrote them.
+var logEndings = map[string]bool{".log": true, ".out": true, ".err": true, ".stdout": true, ".stderr": true, ".output": true}
+
+// Known is what the layout table tells of a file of a run.
+type Known struct {
+	Folder Folder
+	Role   parse.Role
+	// Left says why an archive of the run leaves it out; empty for files that belong into it.
+	Left string
+	// Test says that its directory is a test's own.
+	Test bool
+	// JobLog says that it is a Slurm job's own output.
+	JobLog bool
+}
+
+// KnownOf looks a file up in the layout table, by its path in the run.
+func KnownOf(file string) Known {
+	name := unpacked(path.Base(file))
+	p := placeOf(name)
+	k := Known{Role: p.role, Folder: p.folder, Test: p.test && !runPart(path.Dir(file)), JobLog: p.kind == jobLog}
+	ending := strings.ToLower(path.Ext(name))
+	switch {
+	case p.kind == secretFile:
+		k.Left = p.reason
+	case p.kind == archiveFile:
+		k.Left = "an archive, in which secrets cannot be masked: collect what is in it by itself"
+	case p.kind == ownFile && strings.Contains(p.reason, "database"):
+		k.Left = "a database, of which a copy may be broken: export its results"
+	case k.Folder != "":
+	case folderOf[p.kind] != "":
+		k.Folder = folderOf[p.kind]
+	case p.kind == unknownFile && scriptEndings[ending]:
+		k.Folder = ScriptFiles
+	case p.kind == unknownFile && logEndings[ending]:
+		k.Folder = ServerLogs
+	default:
+		k.Folder = ResultFiles
+	}
+	return k
+}
+
+// collection is a directory, or a part of an archive, that holds a collected run.
+type collection struct {
+	// root is its directory, absolute.
+	root string
+	// dirs are the directories in the run of its files, by their path in the collection.
+	dirs map[string]string
+}
+
+func newCollection(root string, m *manifest.Manifest) *collection {
+	c := &collection{root: root, dirs: map[string]string{}}
+	for _, f := range m.Files {
+		if filepath.IsLocal(filepath.FromSlash(f.Source)) {
+			c.dirs[f.Path] = path.Dir(f.Source)
+		}
+	}
+	return c
+}
+
+// place puts a file to where it lay in the run.
+func (c *collection) place(f *located) {
+	below, err := filepath.Rel(c.root, filepath.Join(f.abs, filepath.Base(f.Path)))
+	if err != nil {
+		return
+	}
+	below = filepath.ToSlash(below)
+	dir, ok := c.dirs[below]
+	if !ok {
+		dir, ok = c.dirs[unpacked(below)] // compressed since
+	}
+	if ok {
+		f.collected = c
+		f.abs = filepath.Join(c.root, filepath.FromSlash(dir))
+	}
+}
+
+// collectionIn returns the collected run that a directory holds, nil if it holds none.
+func collectionIn(dir, abs string, entries *listing) (*collection, error) {
+	for name, isDir := range entries.all() {
+		if name != manifest.Name || isDir {
+			continue
+		}
+		file, err := os.Open(filepath.Join(dir, name))
+		if err != nil {
+			return nil, nil // told of when the file itself is looked at
+		}
+		defer file.Close()
+		m, err := manifest.Read(file)
+		switch {
+		case errors.Is(err, manifest.ErrNone):
+			return nil, nil
+		case err != nil:
+			return nil, err
+		}
+		return newCollection(abs, m), nil
+	}
+	return nil, nil
+}
+
+// shareConfigs gives the groups of collected runs the configurations that were collected with them: they do not lie where they lay.
+func shareConfigs(groups []*group, files []located) {
+	configs := map[*collection]map[string]*located{}
+	for i := range files {
+		f := &files[i]
+		if f.collected == nil {
+			continue
+		}
+		if configs[f.collected] == nil {
+			configs[f.collected] = map[string]*located{}
+		}
+		if f.kind == configFile && f.excluded == "" {
+			configs[f.collected][f.path()] = f
+		}
+	}
+	for _, g := range groups {
+		for f := range g.all() {
+			if f.collected != nil {
+				g.configs = configs[f.collected]
+			}
+			break
+		}
+	}
+}
