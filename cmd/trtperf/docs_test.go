@@ -35,7 +35,7 @@ func TestCodesAreDocumented(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, m := range append(constant.FindAllStringSubmatch(string(text), -1), literal.FindAllStringSubmatch(string(text), -1)...) {
-				if m[1] == "metric-rows" || m[1] == "trtperf-index" || m[1] == "no-test-id" {
+				if m[1] == "metric-rows" || m[1] == "trtperf-index" || m[1] == "no-test-id" || m[1] == "trtperf-collection" {
 					continue
 				}
 				n++

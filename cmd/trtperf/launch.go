@@ -42,6 +42,7 @@ type launching struct {
 	keyword, waives, testPrefix, rerun  string
 	matches                             []string
 	facts                               map[string]*string
+	collecting                          collecting
 	jobs                                int
 
 	on, submit, pytest                  string
@@ -75,7 +76,10 @@ func launchCommand(s *settings, std stdio) *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			l.report = newReporter(s, std)
 			defer l.far.close()
-			err := l.run(cmd.Context(), strings.Join(args, ""))
+			err := l.collecting.prepare()
+			if err == nil {
+				err = l.run(cmd.Context(), strings.Join(args, ""))
+			}
 			if !l.processed {
 				// The ledger is the last event of every command.
 				ledger := parse.Ledger{Exit: exitCode(cmd.Context(), err), Conditions: []int{}}
@@ -125,6 +129,8 @@ func launchCommand(s *settings, std stdio) *cobra.Command {
 	}
 	f.BoolVar(&l.dryRun, "dry-run", false, "print what would be done, and do nothing")
 	f.BoolVar(&l.process, "process", false, "read the results of the run, write CSVs, commit and deliver")
+	f.BoolVar(&l.collecting.want, "collect", false, "collect the run's files into an archive at the end, also after a failure")
+	l.collecting.addFlags(f)
 	f.BoolVar(&r.NoCollect, "no-collect", false, "do not ask pytest first whether it knows the id")
 	f.StringVar(&l.pytest, "pytest", "pytest", "how to call pytest, words with blanks between")
 	f.StringArrayVar(&r.PytestArgs, "pytest-arg", nil, "further argument for pytest; repeatable")
@@ -359,6 +365,7 @@ func (l *launching) end(ctx context.Context, plan *launch.Plan, outcome launch.O
 		l.inSet.job = outcome.JobID
 		return err
 	}
+	err = l.collecting.after(ctx, l.report, plan.Workspace, err)
 	if l.process && ctx.Err() == nil {
 		var conditions []int
 		if e, ok := errors.AsType[*codeError](err); ok {

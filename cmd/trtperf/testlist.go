@@ -430,6 +430,7 @@ func (l *launching) endSet(ctx context.Context, dir string, tests []set.Test) er
 	if code := worst(conditions); code != exitOK {
 		failed = &codeError{code, fmt.Errorf("launch: %s", said)}
 	}
+	failed = l.collecting.after(ctx, l.report, dir, failed)
 	if !l.process || ctx.Err() != nil {
 		return failed
 	}

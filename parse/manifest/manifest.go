@@ -35,14 +35,14 @@ type Manifest struct {
 
 // File is a file of the archive.
 type File struct {
-	// Path is its place in the archive, "<folder>/<directory in the run>/<name>", Source its place in the run; both with slashes.
+	// Path is its place in the archive, "<folder>/<directory in the run>/<name>"; Source its place in the run; both with slashes.
 	Path   string `json:"path"`
 	Source string `json:"source"`
 	// Role is what wrote it, Test the directory of its test in the run, Job the Slurm job; empty where unknown.
 	Role parse.Role `json:"role,omitempty"`
 	Test string     `json:"test,omitempty"`
 	Job  string     `json:"job,omitempty"`
-	// Size and SHA256 are of the file in the archive.
+	// Size, in bytes, and SHA256 are of the file in the archive.
 	Size   int64  `json:"size"`
 	SHA256 string `json:"sha256"`
 	// Masked is the number of secrets that were masked in it.
@@ -54,6 +54,8 @@ type File struct {
 type Left struct {
 	Source string `json:"source"`
 	Reason string `json:"reason"`
+	// Failed says that it should be there and could not be read.
+	Failed bool `json:"failed,omitempty"`
 }
 
 // ErrNone says that a file of this name is no manifest of a collected run.

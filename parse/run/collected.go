@@ -2,12 +2,14 @@ package run
 
 import (
 	"errors"
+	"iter"
 	"os"
 	"path"
 	"path/filepath"
 	"strings"
 
 	"github.com/trtperf/trtperf/parse"
+	"github.com/trtperf/trtperf/parse/input"
 	"github.com/trtperf/trtperf/parse/manifest"
 )
 
@@ -40,6 +42,9 @@ var scriptEndings = map[string]bool{".sh": true, ".bash": true, ".sbatch": true,
 // logEndings are those of logs, whoever wrote them.
 var logEndings = map[string]bool{".log": true, ".out": true, ".err": true, ".stdout": true, ".stderr": true, ".output": true}
 
+// ArchiveLeft says why an archive of a run has no archive in it.
+const ArchiveLeft = "an archive, in which secrets cannot be masked: collect what is in it by itself"
+
 // Known is what the layout table tells of a file of a run.
 type Known struct {
 	Folder Folder
@@ -62,7 +67,7 @@ func KnownOf(file string) Known {
 	case p.kind == secretFile:
 		k.Left = p.reason
 	case p.kind == archiveFile:
-		k.Left = "an archive, in which secrets cannot be masked: collect what is in it by itself"
+		k.Left = ArchiveLeft
 	case p.kind == ownFile && strings.Contains(p.reason, "database"):
 		k.Left = "a database, of which a copy may be broken: export its results"
 	case k.Folder != "":
@@ -78,16 +83,20 @@ func KnownOf(file string) Known {
 	return k
 }
 
+// Unpacked is a file's name without the ending of a compression.
+func Unpacked(name string) string { return unpacked(name) }
+
 // collection is a directory, or a part of an archive, that holds a collected run.
 type collection struct {
 	// root is its directory, absolute.
 	root string
 	// dirs are the directories in the run of its files, by their path in the collection.
 	dirs map[string]string
+	left []manifest.Left
 }
 
 func newCollection(root string, m *manifest.Manifest) *collection {
-	c := &collection{root: root, dirs: map[string]string{}}
+	c := &collection{root: root, dirs: map[string]string{}, left: m.Left}
 	for _, f := range m.Files {
 		if filepath.IsLocal(filepath.FromSlash(f.Source)) {
 			c.dirs[f.Path] = path.Dir(f.Source)
@@ -110,6 +119,24 @@ func (c *collection) place(f *located) {
 	if ok {
 		f.collected = c
 		f.abs = filepath.Join(c.root, filepath.FromSlash(dir))
+	}
+}
+
+// leftOut yields the files of the run that the collection does not hold, so that they are told of as in the run. Shown is the collection as
+// messages name it, root the given path that it was found below.
+func (c *collection) leftOut(shown, root string) iter.Seq[located] {
+	return func(yield func(located) bool) {
+		for _, l := range c.left {
+			source := filepath.FromSlash(l.Source)
+			if !filepath.IsLocal(source) {
+				continue
+			}
+			f := locate(input.File{Path: filepath.Join(shown, source), Root: root, Size: -1}, filepath.Join(c.root, filepath.Dir(source)))
+			f.kind, f.excluded, f.content = secretFile, l.Reason, &content{}
+			if !yield(f) {
+				return
+			}
+		}
 	}
 }
 

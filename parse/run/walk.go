@@ -156,6 +156,9 @@ func (w *walker) collect(path, root, abs string, add func(located)) {
 			whole.place(&f)
 			outer(f)
 		}
+		for f := range whole.leftOut(path, root) {
+			outer(f)
+		}
 	}
 	for name, isDir := range entries.all() {
 		switch {
