@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/trtperf/trtperf/launch/remote"
+	"github.com/trtperf/trtperf/launch/set"
 	"github.com/trtperf/trtperf/testdata/services"
 )
 
@@ -168,6 +169,28 @@ func TestCluster(t *testing.T) {
 		wants(t, out, "a test failed")
 		if n := s.ssh.Connections(t) - before; n != 1 {
 			t.Errorf("%d connections", n)
+		}
+	})
+	t.Run("list", func(t *testing.T) {
+		text := "aggr_upload-toy_fp4_blackwell-tp4_1k1k\ndisagg_upload-e2e-" + disaggConfig + "\naggr_upload-toy_nvfp4_2_nodes-dep8_mtp1 SKIP (bug 1)\n" +
+			"aggr_upload-toy_fp4_blackwell-tp4_1k1k\n"
+		if err := os.WriteFile(filepath.Join(s.dir, "list.txt"), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		before := s.ssh.Connections(t)
+		out := s.launch(t, 0, nil, "--workspace", "list", "--jobs", "2", "--process", "-o", "out-list", "list.txt")
+		wants(t, out, "list      2 passed, 2 left out", " 0 failed, 0 copies; 0 failed tests")
+		if n := s.ssh.Connections(t) - before; n != 1 {
+			t.Errorf("%d connections for a list, want 1", n)
+		}
+		tests, err := set.Read(filepath.Join(s.dir, "list"))
+		if err != nil || len(tests) != 4 {
+			t.Fatalf("%+v, %v", tests, err)
+		}
+		for _, x := range tests[:2] {
+			if _, err := os.Stat(filepath.Join(s.dir, "list", x.Workspace, "results.xml")); err != nil || x.Job == "" || x.Exit == nil || *x.Exit != 0 {
+				t.Errorf("%+v, %v", x, err)
+			}
 		}
 	})
 	t.Run("connection cut in mid-run", func(t *testing.T) {

@@ -18,6 +18,7 @@ import (
 	"github.com/trtperf/trtperf/launch"
 	"github.com/trtperf/trtperf/launch/local"
 	"github.com/trtperf/trtperf/launch/script"
+	"github.com/trtperf/trtperf/launch/set"
 	"github.com/trtperf/trtperf/launch/slurm"
 	"github.com/trtperf/trtperf/launch/testlist"
 	"github.com/trtperf/trtperf/parse"
@@ -362,7 +363,10 @@ func (l *launching) end(ctx context.Context, plan *launch.Plan, outcome launch.O
 	}
 	l.report.say("run       %s", plan.Workspace)
 	if l.inSet != nil {
-		l.inSet.job = outcome.JobID
+		l.inSet.outcome = set.Outcome{Job: outcome.JobID, JobState: outcome.State}
+		if step := outcome.Step(plan.Benchmark().Role); step != nil {
+			l.inSet.outcome.Exit = step.Exit
+		}
 		return err
 	}
 	err = l.collecting.after(ctx, l.report, plan.Workspace, err)

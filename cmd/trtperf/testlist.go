@@ -260,7 +260,7 @@ func (l *launching) rerunFailed(ctx context.Context) error {
 // setMember is what a launch of one test of a set has of its own.
 type setMember struct {
 	lookout *slurm.Lookout
-	job     string
+	outcome set.Outcome
 }
 
 // lockedWriter lets several write to one stream.
@@ -314,7 +314,7 @@ func (l *launching) carryMember(ctx context.Context, t set.Test, request launch.
 			end.State = set.Interrupted
 		}
 	}
-	end.Job = m.inSet.job
+	end.Outcome = m.inSet.outcome
 	return end
 }
 
@@ -394,11 +394,15 @@ func firstLine(text string) string {
 }
 
 // codes are the exit codes of the states that a test can end in.
-var codes = map[set.State]int{set.Failed: exitFailed, set.Lost: exitLaunch, set.Unplanned: exitUsage, set.Interrupted: exitInterrupted, set.NotStarted: exitFailed}
+var codes = map[set.State]int{set.Failed: exitFailed, set.Lost: exitLaunch, set.Unplanned: exitUsage, set.Interrupted: exitInterrupted,
+	set.Stopped: exitFailed, set.NotStarted: exitFailed}
 
 // endSet prints the table of a set and processes its results.
 func (l *launching) endSet(ctx context.Context, dir string, tests []set.Test) error {
 	var conditions []int
+	if ctx.Err() != nil {
+		conditions = append(conditions, exitInterrupted) // also where it came between two tests
+	}
 	w := tabwriter.NewWriter(l.report.text, 0, 8, 2, ' ', 0)
 	fmt.Fprintln(w, "STATE\tMODE\tJOB\tTIME\tTEST\tWHY")
 	counts := map[set.State]int{}
@@ -419,7 +423,7 @@ func (l *launching) endSet(ctx context.Context, dir string, tests []set.Test) er
 		}
 	}
 	var words []string
-	for _, state := range []set.State{set.Passed, set.Failed, set.Lost, set.Unplanned, set.Interrupted, set.NotStarted, set.LeftOut} {
+	for _, state := range []set.State{set.Passed, set.Failed, set.Lost, set.Unplanned, set.Interrupted, set.Stopped, set.NotStarted, set.LeftOut} {
 		if counts[state] > 0 {
 			words = append(words, fmt.Sprintf("%d %s", counts[state], state))
 		}

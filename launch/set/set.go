@@ -35,6 +35,7 @@ const (
 	Lost        State = "lost"        // it did not run, or not to its end: refused by Slurm, timed out, lost
 	Unplanned   State = "unplanned"   // no plan could be made of it
 	Interrupted State = "interrupted" // the user ended it
+	Stopped     State = "stopped"     // the set ended it, since another had not passed
 	NotStarted  State = "not started" // the set was stopped before its turn
 	LeftOut     State = "left out"
 )
@@ -49,17 +50,26 @@ type Test struct {
 	Workspace string `json:"workspace,omitempty"`
 	State     State  `json:"state"`
 	// Message says why it was left out or what went wrong.
-	Message string    `json:"message,omitempty"`
-	Job     string    `json:"job,omitempty"`
-	Began   time.Time `json:"began,omitzero"`
-	Ended   time.Time `json:"ended,omitzero"`
+	Message string `json:"message,omitempty"`
+	Outcome
+	Began time.Time `json:"began,omitzero"`
+	Ended time.Time `json:"ended,omitzero"`
+}
+
+// Outcome is what is known of how a test ended, beside what that means.
+type Outcome struct {
+	// Job is the Slurm job's id, JobState Slurm's last word on it (COMPLETED, CANCELLED, TIMEOUT …); empty where there is none.
+	Job      string `json:"job,omitempty"`
+	JobState string `json:"job_state,omitempty"`
+	// Exit is the exit code of the step that measures; nil where it is unknown.
+	Exit *int `json:"exit,omitempty"`
 }
 
 // End is what became of a test that was carried out.
 type End struct {
 	State   State
 	Message string
-	Job     string
+	Outcome Outcome
 }
 
 // Options of a set.
@@ -70,7 +80,7 @@ type Options struct {
 	Jobs int
 	// StopOnError starts no further test once one has not passed, and ends those that run.
 	StopOnError bool
-	// Carry carries out one test, at the same time as others.
+	// Carry carries out one test, at the same time as others. Where its context ends, so must the test, as interrupted.
 	Carry func(ctx context.Context, t Test) End
 	// Tell is told of a test that begins or ends; it is called by one at a time.
 	Tell func(t Test, all []Test)
@@ -102,7 +112,13 @@ func Run(ctx context.Context, tests []Test, o Options) error {
 			for i := range next {
 				note(i, func(t *Test) { t.State, t.Began = Running, time.Now().UTC() })
 				end := o.Carry(inner, tests[i])
-				note(i, func(t *Test) { t.State, t.Message, t.Job, t.Ended = end.State, end.Message, end.Job, time.Now().UTC() })
+				if end.State == Interrupted && ctx.Err() == nil && inner.Err() != nil {
+					// Nobody has interrupted anything: the error that stopped the set is what went wrong.
+					end.State, end.Message = Stopped, "ended because --stop-on-error asks for it: another test had not passed"
+				}
+				note(i, func(t *Test) {
+					t.State, t.Message, t.Outcome, t.Ended = end.State, end.Message, end.Outcome, time.Now().UTC()
+				})
 				if o.StopOnError && end.State != Passed {
 					stop()
 				}
@@ -195,9 +211,16 @@ type junitMessage struct {
 }
 
 func writeJUnit(dir string, tests []Test) error {
-	suite := junitSuite{Name: "trtperf", Tests: len(tests)}
+	suite := junitSuite{Name: "trtperf"}
 	total := time.Duration(0)
+	selected := map[string]bool{}
 	for _, t := range tests {
+		selected[t.NodeID] = selected[t.NodeID] || t.State != LeftOut
+	}
+	for _, t := range tests {
+		if t.State == LeftOut && selected[t.NodeID] {
+			continue // the list has it twice, and it stands here as the test that it is
+		}
 		took := time.Duration(0)
 		if !t.Ended.IsZero() {
 			took = t.Ended.Sub(t.Began)
@@ -210,7 +233,7 @@ func writeJUnit(dir string, tests []Test) error {
 		case Failed:
 			c.Failure = message
 			suite.Failures++
-		case LeftOut, NotStarted:
+		case LeftOut, NotStarted, Stopped:
 			c.Skipped = message
 			suite.Skipped++
 		default:
@@ -219,7 +242,7 @@ func writeJUnit(dir string, tests []Test) error {
 		}
 		suite.Cases = append(suite.Cases, c)
 	}
-	suite.Time = seconds(total)
+	suite.Tests, suite.Time = len(suite.Cases), seconds(total)
 	text, err := xml.MarshalIndent(suite, "", "  ")
 	if err != nil {
 		return err
