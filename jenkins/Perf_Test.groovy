@@ -175,7 +175,7 @@ pipeline {
                                         [ ! -f "$file" ] || list=$file
                                     done
                                     [ -n "$list" ] || { echo "no test list $TESTLIST.yml, .yaml or .txt in ${TESTLISTS_DIR:-testlists}" >&2; exit 2; }
-                                    set -- "$list" ${FILTER_MODE:+--only-mode "$FILTER_MODE"} ${PYTEST_K:+-k "$PYTEST_K"} "$@"
+                                    set -- "$list" ${FILTER_MODE:+--mode "$FILTER_MODE"} ${PYTEST_K:+-k "$PYTEST_K"} "$@"
                                 fi
                                 [ -z "$DOCKER_IMAGE" ] || set -- "$@" --image "$DOCKER_IMAGE"
                                 if [ -n "$DRY_RUN" ]; then
@@ -185,7 +185,7 @@ pipeline {
                                     # What earlier builds still owe. That it is still owed is no fault of this build.
                                     "$trtperf" upload --resume || echo "earlier deliveries: exit code $?"
                                 fi
-                                exec "$trtperf" launch "$@" --process --output-dir "$run" --layout guide,metric-rows,full --collect --archive "$run/logs.tar.zst" \\
+                                exec "$trtperf" launch "$@" --process --output-dir "$run" --layout guide,metric-rows,full \\
                                     --summary "$run/summary.md"
                             ''')
                         }
@@ -201,7 +201,8 @@ pipeline {
             script {
                 if (!truth('DRY_RUN', false)) {
                     def run = "output_${env.BUILD_NUMBER}"
-                    junit(testResults: "${run}/**/results*.xml", allowEmptyResults: true)
+                    // Of a list one file has every test once, those that were left out or lost too.
+                    junit(testResults: fileExists("${run}/trtperf-set.xml") ? "${run}/trtperf-set.xml" : "${run}/results*.xml", allowEmptyResults: true)
                     archiveArtifacts(artifacts: "${run}/*.csv, ${run}/summary.md, ${run}/logs.tar.zst, ${run}/**/results*.xml, ${run}/**/plan.json, ${run}/*.xml",
                             allowEmptyArchive: true, fingerprint: true)
                     if (fileExists("${run}/summary.md")) {

@@ -158,6 +158,8 @@ class Build {
 
     String readFile(String path) { new File(workspace, path).text }
 
+    def script(Closure body) { run(body) }
+
     // The declarative form.
     def run(Closure body) {
         body.delegate = this
