@@ -185,7 +185,7 @@ pipeline {
                                     # What earlier builds still owe. That it is still owed is no fault of this build.
                                     "$trtperf" upload --resume || echo "earlier deliveries: exit code $?"
                                 fi
-                                exec "$trtperf" launch "$@" --process --output-dir "$run" --layout guide,metric-rows,full \\
+                                exec "$trtperf" launch "$@" --process --output-dir "$run" --layout guide,metric-rows,full --collect --archive "$run/logs.tar.zst" \\
                                     --summary "$run/summary.md"
                             ''')
                         }

@@ -60,7 +60,7 @@ func rootCommand(s *settings, std stdio) *cobra.Command {
 	s.addCommon(root.PersistentFlags())
 	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(processCommand(s, std), parseCommand(s, std), exportCommand(s, std), uploadCommand(s, std), listCommand(s, std),
-		launchCommand(s, std), collectCommand(s, std), metricsCommand(s, std), versionCommand(std), manCommand(std), farCommand(std))
+		launchCommand(s, std), collectCommand(s, std), metricsCommand(s, std), versionCommand(std), doctorCommand(s, std), manCommand(std), farCommand(std))
 	return root
 }
 

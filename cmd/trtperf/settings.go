@@ -243,6 +243,11 @@ func (s *settings) addStore(f *pflag.FlagSet) {
 	f.DurationVar(&s.dbWait, "db-wait", sqlite.DefaultWait, "how long to wait for another program that holds the local store")
 }
 
+func (s *settings) addCluster(f *pflag.FlagSet) {
+	f.StringVar(&s.clusterName, "cluster", "", "cluster of the cluster table to run on, by ssh where it is another machine")
+	f.StringVar(&s.clustersConf, "clusters-conf", "", "clusters.conf with further clusters (default ./clusters.conf)")
+}
+
 func (s *settings) addTargets(f *pflag.FlagSet) {
 	f.StringArrayVar(&s.to, "to", nil, "target, repeatable: sqlite:PATH, opensearch+https://HOST:PORT/PROJECT, posting+https://HOST/PROJECT, mysql://HOST:PORT/SCHEMA")
 	f.BoolVar(&s.uploadAll, "upload-all", false, "deliver also tests whose id does not ask for it")

@@ -234,6 +234,9 @@ class Pipeline {
         body.resolveStrategy = Closure.DELEGATE_ONLY
         body.call()
         for (row in c.rows) { post[row.name] = row.args[0] }
+        // What runs in it later sees the script's functions, and not what only collects.
+        body.delegate = build
+        body.resolveStrategy = Closure.OWNER_FIRST
     }
 
     void execute() {
