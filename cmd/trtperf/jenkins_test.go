@@ -290,7 +290,7 @@ func TestPipeline(t *testing.T) {
 	for mode, config := range map[string]string{"single-agg": "toy_fp4_blackwell-tp4_1k1k", "multi-agg": "toy_nvfp4_2_nodes-dep8_mtp1", "disagg": "e2e-" + disaggConfig} {
 		t.Run(mode, func(t *testing.T) {
 			b := build(t, "SUCCESS", nil, "--param", "CONFIG_FILE="+config, "--param", "MANUAL_TEST_MODE="+mode)
-			archived(t, b, "perf_script_test_results.csv", "perf_script_test_results.metrics.csv", "results.xml", "plan.json", "summary.md")
+			archived(t, b, "perf_script_test_results.csv", "perf_script_test_results.metrics.csv", "results.xml", "plan.json", "summary.md", "logs.tar.zst")
 			if junit := b.find("junit", ""); junit == nil || len(junit.Files) == 0 || junit.Failures != 0 {
 				t.Errorf("junit %+v", junit)
 			}
@@ -330,7 +330,7 @@ func TestPipeline(t *testing.T) {
 	})
 	t.Run("a failing test", func(t *testing.T) {
 		b := build(t, "UNSTABLE", []string{"TREE_FAULTS=assert:bad", "TRTPERF_ENV=TREE_FAULTS"}, "--param", "CONFIG_FILE=toy_fp4_blackwell-tp4_1k1k")
-		archived(t, b, "results.xml", "summary.md")
+		archived(t, b, "results.xml", "logs.tar.zst", "summary.md")
 		if junit := b.find("junit", ""); junit == nil || junit.Failures == 0 {
 			t.Errorf("junit %+v", junit)
 		}
