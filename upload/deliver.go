@@ -25,8 +25,8 @@ type Order struct {
 
 // Outbox keeps what is owed to targets. Several goroutines may use it.
 type Outbox interface {
-	// Owed returns at most n Items that a target is owed, in an order of its own, behind a given one.
-	Owed(ctx context.Context, target, behind string, n int) ([]Item, error)
+	// Owed returns at most n Items that a target is owed, in an order of its own, behind a given one. Without rows the Results have no Rows.
+	Owed(ctx context.Context, target, behind string, n int, rows bool) ([]Item, error)
 	// Settle notes a store's answers to items.
 	Settle(ctx context.Context, target string, items []Item, answers []Answer) error
 }
@@ -52,10 +52,17 @@ type Concurrent interface {
 	Batches() int
 }
 
+// Rowless is a Store that writes nothing of a Result's Rows. They are half of a Result, and are not read for it.
+type Rowless interface {
+	Rowless()
+}
+
 // Deliver sends a store all that a target is owed, tells of each Result what became of it, in the outbox's order, and counts. What
 // the store does not take by the deadline stays owed. The error is one of ctx or of the outbox.
 func Deliver(ctx context.Context, box Outbox, target string, store Store, policy Policy, tell func(parse.Delivery)) (parse.Tally, error) {
 	d := delivery{box: box, target: target, store: store, policy: policy, tell: tell, waiting: map[int][]parse.Delivery{}}
+	_, rowless := store.(Rowless)
+	d.rows = !rowless
 	batches := 1
 	if c, ok := store.(Concurrent); ok {
 		batches = c.Batches()
@@ -86,6 +93,7 @@ type delivery struct {
 	box    Outbox
 	target string
 	store  Store
+	rows   bool // the store wants them
 	policy Policy
 	tell   func(parse.Delivery)
 
@@ -140,7 +148,7 @@ func (d *delivery) count(outcomes []parse.Delivery) {
 // next reads one batch and sends it. It reports whether there was one.
 func (d *delivery) next(ctx context.Context) (bool, error) {
 	d.reading.Lock()
-	items, err := d.box.Owed(ctx, d.target, d.behind, d.policy.Batch)
+	items, err := d.box.Owed(ctx, d.target, d.behind, d.policy.Batch, d.rows)
 	batch := d.batches
 	if len(items) > 0 {
 		d.behind = items[len(items)-1].Result.ID

@@ -95,6 +95,9 @@ func (s *Store) Held(ctx context.Context, yield func(upload.Held) error) error {
 // Batches is how many batches are worth sending at once: while one is read and its receipts are written, another one is on its way.
 func (s *Store) Batches() int { return 3 }
 
+// Rowless says that documents have nothing of a Result's Rows.
+func (s *Store) Rowless() {}
+
 // Preview returns the body of the update that would be sent.
 func (s *Store) Preview(item upload.Item) ([]byte, error) { return s.encoder.AppendUpdate(nil, item) }
 
@@ -103,4 +106,5 @@ var (
 	_ upload.Inventory  = (*Store)(nil)
 	_ upload.Previewer  = (*Store)(nil)
 	_ upload.Concurrent = (*Store)(nil)
+	_ upload.Rowless    = (*Store)(nil)
 )

@@ -341,7 +341,7 @@ func (s *Store) smaller(b *body, text []byte) []byte {
 }
 
 // replyFilter leaves out of a reply what is not read.
-const replyFilter = "filter_path=items.*._id,items.*.status,items.*.result,items.*.error.type,items.*.error.reason,items.*.error.caused_by.reason"
+const replyFilter = "filter_path=items.*.status,items.*.result,items.*.error.type,items.*.error.reason,items.*.error.caused_by.reason"
 
 // bulkReply is what is read of a bulk reply.
 type bulkReply struct {
@@ -362,8 +362,42 @@ type bulkItem struct {
 	} `json:"error"`
 }
 
+// plainItem is the text of an item and what it says.
+type plainItem struct {
+	text    []byte
+	outcome parse.Outcome
+}
+
+// plain are the items of a reply that nearly all items have, as OpenSearch writes them.
+var plain = []plainItem{
+	{[]byte(`{"update":{"result":"created","status":201}}`), parse.Stored},
+	{[]byte(`{"update":{"result":"noop","status":200}}`), parse.Present},
+	{[]byte(`{"update":{"result":"updated","status":200}}`), parse.Stored},
+}
+
+// readPlain is read for replies that have no other items. It reports whether this is one; if not, the answers mean nothing.
+func readPlain(text []byte, items []int, answers []upload.Answer) bool {
+	text, ok := bytes.CutPrefix(text, []byte(`{"items":[`))
+	for n, i := range items {
+		if n > 0 {
+			ok = ok && len(text) > 0 && text[0] == ','
+			text = text[min(1, len(text)):]
+		}
+		known := slices.IndexFunc(plain, func(p plainItem) bool { return bytes.HasPrefix(text, p.text) })
+		if !ok || known < 0 {
+			return false
+		}
+		answers[i] = upload.Answer{Outcome: plain[known].outcome}
+		text = text[len(plain[known].text):]
+	}
+	return ok && string(bytes.TrimSpace(text)) == "]}"
+}
+
 // read fills in the answers of the items that a bulk reply is for.
 func (s *Store) read(text []byte, items []int, answers []upload.Answer) {
+	if readPlain(text, items, answers) {
+		return
+	}
 	var reply bulkReply
 	if err := json.Unmarshal(text, &reply); err != nil || len(reply.Items) != len(items) {
 		again := upload.Answer{Outcome: parse.Owed, Reason: fmt.Sprintf("the reply has %d of %d items (%v)", len(reply.Items), len(items), err)}

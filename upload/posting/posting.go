@@ -159,6 +159,9 @@ func (s *Store) Put(ctx context.Context, items []upload.Item) ([]upload.Answer, 
 	return answers, ctx.Err()
 }
 
+// Rowless says that documents have nothing of a Result's Rows.
+func (s *Store) Rowless() {}
+
 // Preview returns the document that would be posted.
 func (s *Store) Preview(item upload.Item) ([]byte, error) {
 	text, err := s.encoder.AppendWhole(nil, item.Result)
@@ -236,4 +239,5 @@ var (
 	_ upload.Store     = (*Store)(nil)
 	_ upload.Inventory = (*Store)(nil)
 	_ upload.Previewer = (*Store)(nil)
+	_ upload.Rowless   = (*Store)(nil)
 )

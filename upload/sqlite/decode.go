@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"reflect"
@@ -20,6 +21,8 @@ type decoder struct {
 	ids map[string]parse.TestID
 	// longest is the length of the last long list, and metrics the number of the last metrics: the next ones are often alike.
 	longest, metrics int
+	// cut is the last document without its rows.
+	cut []byte
 }
 
 // decode reads one document.
@@ -35,6 +38,22 @@ func (d *decoder) decode(document []byte) (*parse.Result, error) {
 		return nil, fmt.Errorf("the stored document is damaged: %w", err)
 	}
 	return r, nil
+}
+
+// withoutRows returns a document without its rows, which are half of it. The bytes are the decoder's.
+//
+// What is looked for stands in no text, since a quote there has a backslash in front.
+func (d *decoder) withoutRows(document []byte) []byte {
+	start := bytes.Index(document, []byte(`,"rows":[{`))
+	if start < 0 {
+		return document
+	}
+	n := bytes.Index(document[start:], []byte(`],"source":{`))
+	if n < 0 {
+		return document
+	}
+	d.cut = append(append(d.cut[:0], document[:start]...), document[start+n+1:]...)
+	return d.cut
 }
 
 // plan is what a struct's fields are called and how their values are read.
@@ -70,16 +89,12 @@ func readerOf(t reflect.Type) func(d *decoder, v reflect.Value) bool {
 			return ok && v.Addr().Interface().(*time.Time).UnmarshalText([]byte(text)) == nil
 		}
 	case reflect.TypeFor[map[string]parse.Value]():
-		value := planOf(reflect.TypeFor[parse.Value]())
 		return func(d *decoder, v reflect.Value) bool {
 			metrics := make(map[string]parse.Value, d.metrics)
-			var one parse.Value
-			into := reflect.ValueOf(&one).Elem()
 			v.Set(reflect.ValueOf(metrics))
 			defer func() { d.metrics = len(metrics) }()
 			return d.members(func(name string) bool {
-				one = parse.Value{}
-				ok := d.object(into, value)
+				one, ok := d.value()
 				metrics[name] = one
 				return ok
 			})
@@ -100,10 +115,9 @@ func readerOf(t reflect.Type) func(d *decoder, v reflect.Value) bool {
 		}
 	case reflect.Float64:
 		return func(d *decoder, v reflect.Value) bool {
-			word := d.word()
-			f, err := strconv.ParseFloat(word, 64)
+			f, ok := d.float()
 			v.SetFloat(f)
-			return err == nil && (word[0] == '-' || word[0] >= '0' && word[0] <= '9')
+			return ok
 		}
 	case reflect.Bool:
 		return func(d *decoder, v reflect.Value) bool {
@@ -187,6 +201,50 @@ func (d *decoder) object(v reflect.Value, p plan) bool {
 			return d.skip('}')
 		}
 	}
+}
+
+// value reads a metric's value. A Result has dozens of them, so that they have a reader of their own.
+func (d *decoder) value() (v parse.Value, ok bool) {
+	if !d.skip('{') {
+		return v, false
+	}
+	for {
+		switch {
+		case d.key(`"value":`):
+			v.Value, ok = d.float()
+		case d.key(`"text":`):
+			v.Text, ok = d.string()
+		case d.key(`"unit":`):
+			v.Unit, ok = d.string()
+		case d.key(`"line":`):
+			var err error
+			v.Line, err = strconv.Atoi(d.word())
+			ok = err == nil
+		case d.key(`"computed":true`):
+			v.Computed, ok = true, true
+		default:
+			return v, false
+		}
+		if !ok || !d.skip(',') {
+			return v, ok && d.skip('}')
+		}
+	}
+}
+
+// key skips a text that stands next.
+func (d *decoder) key(text string) bool {
+	if strings.HasPrefix(d.text[d.at:], text) {
+		d.at += len(text)
+		return true
+	}
+	return false
+}
+
+// float reads a number.
+func (d *decoder) float() (float64, bool) {
+	word := d.word()
+	f, err := strconv.ParseFloat(word, 64)
+	return f, err == nil && (word[0] == '-' || word[0] >= '0' && word[0] <= '9')
 }
 
 // members calls read for each member of an object, in front of its value.

@@ -84,6 +84,34 @@ func TestDecode(t *testing.T) {
 	}
 }
 
+// Without rows all else is there, whatever stands in texts before, in and behind them.
+func TestWithoutRows(t *testing.T) {
+	n := 0
+	var full parse.Result
+	fill(reflect.ValueOf(&full).Elem(), &n)
+	const begin, end = `,"rows":[{`, `],"source":{`
+	nasty := full
+	nasty.Module, nasty.Function = begin, "x],"
+	nasty.Metrics = map[string]parse.Value{begin: {Text: begin}, end: {Text: end}, "rows": {Unit: ","}}
+	nasty.Rows = []parse.Row{{Label: end, Text: "],"}, {Label: "]", Text: begin}}
+	nasty.Source = parse.Source{File: begin + end, Member: end}
+	none := full
+	none.Rows = nil
+	none.Source.File = begin + end
+	var d decoder
+	for _, r := range []*parse.Result{{}, &full, &nasty, &none, &full} {
+		text, err := json.Marshal(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := *r
+		want.Rows = nil
+		if got, err := d.decode(d.withoutRows(text)); err != nil || !reflect.DeepEqual(got, &want) {
+			t.Errorf("got %+v, want %+v, error %v", got, want, err)
+		}
+	}
+}
+
 // What the fast way takes is what encoding/json makes of it, whatever the text is.
 func FuzzDecode(f *testing.F) {
 	n := 0

@@ -66,10 +66,10 @@ func (db *DB) outbox(ctx context.Context, f func(*sql.Tx) error) error {
 	return nil
 }
 
-// Owed returns at most n Items that a target is owed, in the order in which they came, behind a given one.
-func (db *DB) Owed(ctx context.Context, target, behind string, n int) ([]upload.Item, error) {
+// Owed returns at most n Items that a target is owed, in the order in which they came, behind a given one. Without rows the Results have no Rows.
+func (db *DB) Owed(ctx context.Context, target, behind string, n int, withRows bool) ([]upload.Item, error) {
 	rows, err := db.sql.QueryContext(ctx, `
-		SELECT r.document, r.number || ' ' || r.content, o.sent <> '' FROM outbox o JOIN results r ON r.number = o.result
+		SELECT r.document, r.number || ' ' || o.revision || ' ' || r.content, o.sent <> '' FROM outbox o JOIN results r ON r.number = o.result
 		WHERE o.target = ? AND o.state = 'owed' AND o.result > coalesce((SELECT number FROM results WHERE id = ?), 0) ORDER BY o.result LIMIT ?`, target, behind, n)
 	if err != nil {
 		return nil, fmt.Errorf("outbox of %s: %w", db.path, advise(err))
@@ -82,6 +82,9 @@ func (db *DB) Owed(ctx context.Context, target, behind string, n int) ([]upload.
 		var item upload.Item
 		if err := rows.Scan(&document, &item.State, &item.Delivered); err != nil {
 			return nil, fmt.Errorf("outbox of %s: %w", db.path, advise(err))
+		}
+		if !withRows {
+			document = decoder.withoutRows(document)
 		}
 		item.Result, err = decoder.decode(document)
 		if err != nil {
@@ -117,7 +120,7 @@ func (db *DB) Settle(ctx context.Context, target string, items []upload.Item, an
 		settle, err := tx.Prepare(`
 			UPDATE outbox SET attempts = attempts + 1, reason = ?1, updated = ?2,
 				sent = CASE WHEN ?3 <> '' THEN ?3 ELSE sent END,
-				state = CASE WHEN ?3 <> '' AND ?3 <> (SELECT content FROM results WHERE number = result) THEN 'owed' ELSE ?4 END
+				state = CASE WHEN ?3 <> '' AND revision <> ?7 THEN 'owed' ELSE ?4 END
 			WHERE target = ?5 AND result = ?6`)
 		if err != nil {
 			return err
@@ -126,12 +129,13 @@ func (db *DB) Settle(ctx context.Context, target string, items []upload.Item, an
 		now := db.timestamp()
 		for i, a := range answers {
 			number, content, _ := strings.Cut(items[i].State, " ")
+			revision, content, _ := strings.Cut(content, " ")
 			state, sent := a.Outcome, ""
 			switch a.Outcome {
 			case parse.Stored, parse.Present:
 				state, sent = parse.Stored, content
 			}
-			if _, err := settle.Exec(a.Reason, now, sent, string(state), target, number); err != nil {
+			if _, err := settle.Exec(a.Reason, now, sent, string(state), target, number, revision); err != nil {
 				return err
 			}
 		}

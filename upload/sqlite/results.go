@@ -119,6 +119,11 @@ func (w *writer) commit(r *parse.Result, e encoded) (int64, Committed, error) {
 			return number, c, err
 		}
 	}
+	if c.Changed {
+		if err := w.changed(number, merged.content); err != nil {
+			return number, c, err
+		}
+	}
 	return number, c, w.addPlaces(number, unknown)
 }
 
@@ -256,7 +261,21 @@ func (w *writer) insert(r *parse.Result, e encoded) (number int64, isNew bool, e
 	return number, true, w.addMetrics(number, r)
 }
 
-// update writes a Result over what is there. What targets had of an earlier state of it they are owed again.
+// changed owes a Result again to the targets that had an earlier state of it, and tells deliveries that are on their way that theirs is one.
+func (w *writer) changed(number int64, content string) error {
+	// Targets are few and entries many: each target's one is looked up.
+	_, err := w.exec(`
+		WITH RECURSIVE targets (target) AS (
+			SELECT min(target) FROM outbox UNION ALL
+			SELECT (SELECT min(o.target) FROM outbox o WHERE o.target > t.target) FROM targets t WHERE t.target IS NOT NULL)
+		UPDATE outbox SET revision = revision + 1,
+			owed_since = iif(state = 'stored' AND sent <> ?3, ?1, owed_since), updated = iif(state = 'stored' AND sent <> ?3, ?1, updated),
+			state = iif(state = 'stored' AND sent <> ?3, 'owed', state)
+		WHERE target IN (SELECT target FROM targets) AND result = ?2`, w.now, number, content)
+	return err
+}
+
+// update writes a Result over what is there.
 func (w *writer) update(number int64, r *parse.Result, e encoded) error {
 	for _, s := range []struct {
 		text string
@@ -266,7 +285,6 @@ func (w *writer) update(number int64, r *parse.Result, e encoded) error {
 			WHERE number = ?`, []any{r.TestID.String(), string(r.Mode), r.Labels.Network, r.Server.Name, r.Client.Name, r.Client.Concurrency,
 			string(r.Status), e.document, e.content, w.now, number}},
 		{"DELETE FROM metrics WHERE result = ?", []any{number}},
-		{"UPDATE outbox SET state = 'owed', owed_since = ?1, updated = ?1 WHERE result = ?2 AND state = 'stored' AND sent <> ?3", []any{w.now, number, e.content}},
 	} {
 		if _, err := w.exec(s.text, s.args...); err != nil {
 			return err

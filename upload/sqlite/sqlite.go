@@ -146,6 +146,8 @@ DROP TABLE old_metrics;
 DROP TABLE old_sources;
 DROP TABLE old_outbox;
 DROP TABLE old_results;
+`, `
+ALTER TABLE outbox ADD COLUMN revision INTEGER NOT NULL DEFAULT 0; -- counts how often the Result has changed
 `}
 
 // DB is an open store.

@@ -526,3 +526,55 @@ func outboxStory(t *testing.T, db *sqlite.DB) {
 		t.Errorf("correction: %+v, %v", got, up.failed)
 	}
 }
+
+// A Result that changes while it is on its way to a target stays owed to it; one that is merely found at another place does not.
+func TestChangesOnTheWay(t *testing.T) {
+	ctx := context.Background()
+	db := open(t, filepath.Join(t.TempDir(), "x.db"))
+	copied, changed := storetest.Result(0), storetest.Result(1)
+	for _, r := range []*parse.Result{copied, changed} {
+		commit(t, db, r)
+		owe(t, db, "t", upload.Order{ID: r.ID})
+		owe(t, db, "u", upload.Order{ID: r.ID})
+	}
+	owed := func(target string, n int) []upload.Item {
+		t.Helper()
+		items, err := db.Owed(ctx, target, "", 10, true)
+		if err != nil || len(items) != n {
+			t.Fatalf("%s is owed %d, want %d, error %v", target, len(items), n, err)
+		}
+		return items
+	}
+	settle := func(target string, items []upload.Item) {
+		t.Helper()
+		answers := make([]upload.Answer, len(items))
+		for i := range answers {
+			answers[i].Outcome = parse.Stored
+		}
+		if err := db.Settle(ctx, target, items, answers); err != nil {
+			t.Fatal(err)
+		}
+	}
+	settle("u", owed("u", 2))
+	way := owed("t", 2)
+	again := storetest.Result(0)
+	again.Source.File = "elsewhere.log"
+	if c := commit(t, db, again); c.New || c.Changed {
+		t.Errorf("%+v", c)
+	}
+	failed := storetest.Result(1)
+	failed.Checked = []parse.Context{parse.InJUnit}
+	failed.Fail(parse.JUnitFailure, "failed")
+	if c := commit(t, db, failed); !c.Changed {
+		t.Errorf("%+v", c)
+	}
+	settle("t", way)
+	for _, target := range []string{"t", "u"} {
+		items := owed(target, 1)
+		if r := items[0].Result; r.ID != changed.ID || r.Valid() || !items[0].Delivered {
+			t.Errorf("%s is owed %+v", target, items[0])
+		}
+		settle(target, items)
+		owed(target, 0)
+	}
+}

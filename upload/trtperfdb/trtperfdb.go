@@ -382,6 +382,9 @@ func (s *Store) Held(ctx context.Context, yield func(upload.Held) error) error {
 	}
 }
 
+// Rowless says that the tables have nothing of a Result's Rows.
+func (s *Store) Rowless() {}
+
 // Preview returns the rows of an Item as one object with a member for each table. Without a connection the tables are taken to be as
 // Init makes them.
 func (s *Store) Preview(item upload.Item) ([]byte, error) {
@@ -429,4 +432,5 @@ var (
 	_ upload.Store     = (*Store)(nil)
 	_ upload.Inventory = (*Store)(nil)
 	_ upload.Previewer = (*Store)(nil)
+	_ upload.Rowless   = (*Store)(nil)
 )
