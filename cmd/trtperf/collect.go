@@ -139,7 +139,7 @@ func (c *collecting) collect(ctx context.Context, report *reporter, dir string) 
 	for _, l := range m.Left {
 		report.event(leftEvent{"left", l})
 		if l.Failed {
-			unread = append(unread, fmt.Errorf("collect: %s is not in the archive: %s", l.Source, l.Reason))
+			unread = append(unread, fmt.Errorf("collect: %s could not be read: %s", l.Source, l.Reason))
 		} else {
 			report.say("left out  %s: %s", l.Source, l.Reason)
 		}

@@ -45,6 +45,8 @@ type found struct {
 	known run.Known
 	// packed says that the file is compressed; its text is collected.
 	packed bool
+	// damaged says that only what stands before some place can be read.
+	damaged bool
 	// read is how much of its text is collected, in bytes.
 	read int64
 }
@@ -149,7 +151,7 @@ func (c *collector) walk(dir string) error {
 		info, err := os.Stat(at)
 		switch {
 		case err != nil && e.Type()&fs.ModeSymlink != 0 && errors.Is(err, fs.ErrNotExist):
-			c.leave(source(at), "a link to nothing", false)
+			c.leave(source(at), "a link to nothing", true) // a log may have been there
 		case err != nil:
 			c.leave(source(at), err.Error(), true)
 		case info.IsDir():
@@ -190,8 +192,7 @@ func (c *collector) file(at, source string, info fs.FileInfo) {
 	if kind := archive.Sniff(head); kind.Compressed() {
 		f.packed = true
 		if head, err = c.head(f); err != nil {
-			c.leave(source, err.Error(), true)
-			return
+			head = nil // told of when all of it is read
 		}
 	}
 	if archive.Sniff(head) != "" {
@@ -291,12 +292,19 @@ func (c *collector) number() error {
 			}
 		}
 		sum, masked, err := f.copyTo(c.ctx, io.Discard, -1)
+		if c.ctx.Err() != nil {
+			return c.ctx.Err()
+		}
 		if err != nil {
-			if c.ctx.Err() != nil {
-				return c.ctx.Err()
+			reason := err.Error()
+			if f.packed && f.read > 0 {
+				reason += ": what stands before that place is in the archive"
 			}
-			c.leave(e.Source, err.Error(), true)
-			continue
+			c.leave(e.Source, reason, true)
+			if !f.packed || f.read == 0 {
+				continue
+			}
+			f.damaged = true
 		}
 		taken[e.Path] = true
 		e.Size, e.SHA256, e.Masked = f.read, sum, masked
@@ -311,7 +319,8 @@ func (c *collector) number() error {
 	return nil
 }
 
-// copyTo copies a file's masked text and returns its hash and the number of secrets. Limit bounds it, in bytes, unless it is negative.
+// copyTo copies a file's masked text and returns its hash and the number of secrets, with an error those of what was read before it. Limit
+// bounds the text, in bytes, unless it is negative.
 func (f *found) copyTo(ctx context.Context, to io.Writer, limit int64) (sum string, masked int, err error) {
 	opened, err := f.open()
 	if err != nil {
@@ -324,10 +333,8 @@ func (f *found) copyTo(ctx context.Context, to io.Writer, limit int64) (sum stri
 	}
 	m := newMasker(r, strings.HasSuffix(f.path, ".json"))
 	hash := sha256.New()
-	if f.read, err = io.Copy(io.MultiWriter(to, hash), m); err != nil {
-		return "", 0, err
-	}
-	return hex.EncodeToString(hash.Sum(nil)), m.count, nil
+	f.read, err = io.Copy(io.MultiWriter(to, hash), m)
+	return hex.EncodeToString(hash.Sum(nil)), m.count, err
 }
 
 // watched ends with the context.
@@ -362,12 +369,14 @@ func (c *collector) fill(to sink) error {
 // add adds a file, which must still hold what its hash was taken of.
 func (c *collector) add(to sink, f *found) error {
 	r, w := io.Pipe()
-	var sum string
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		var err error
-		if sum, _, err = f.copyTo(c.ctx, w, f.entry.Size); err == nil && sum != f.entry.SHA256 {
+		sum, _, err := f.copyTo(c.ctx, w, f.entry.Size)
+		if f.damaged && sum == f.entry.SHA256 {
+			err = nil // the damage comes behind what is collected
+		}
+		if err == nil && sum != f.entry.SHA256 {
 			err = fmt.Errorf("%s changed while it was collected: collect again when nothing writes to it", f.path)
 		}
 		w.CloseWithError(err)

@@ -33,7 +33,7 @@ func readArchive(ctx context.Context, f located, raw io.Reader, opt *Options) *R
 			switch m, err := manifest.Read(e.Text); {
 			case err == nil:
 				collected = newCollection(filepath.Join(dir, filepath.Dir(filepath.FromSlash(e.Path))), m)
-				for f := range collected.leftOut(filepath.Join(f.Path, filepath.Dir(e.Path)), f.Path) {
+				for f := range collected.leftOut(filepath.Join(f.Path, filepath.Dir(e.Path)), f.Path, whole.unreadable) {
 					members = append(members, f)
 				}
 				return ctx.Err()

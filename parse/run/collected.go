@@ -2,6 +2,7 @@ package run
 
 import (
 	"errors"
+	"fmt"
 	"iter"
 	"os"
 	"path"
@@ -123,12 +124,16 @@ func (c *collection) place(f *located) {
 }
 
 // leftOut yields the files of the run that the collection does not hold, so that they are told of as in the run. Shown is the collection as
-// messages name it, root the given path that it was found below.
-func (c *collection) leftOut(shown, root string) iter.Seq[located] {
+// messages name it, root the given path that it was found below. Problem is told of those that could not be read when the run was collected.
+func (c *collection) leftOut(shown, root string, problem func(path string, err error)) iter.Seq[located] {
 	return func(yield func(located) bool) {
 		for _, l := range c.left {
 			source := filepath.FromSlash(l.Source)
 			if !filepath.IsLocal(source) {
+				continue
+			}
+			if l.Failed {
+				problem(filepath.Join(shown, source), fmt.Errorf("%s could not be read when the run was collected: %s", l.Source, l.Reason))
 				continue
 			}
 			f := locate(input.File{Path: filepath.Join(shown, source), Root: root, Size: -1}, filepath.Join(c.root, filepath.Dir(source)))

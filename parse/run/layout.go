@@ -98,7 +98,7 @@ var layout = compile([]rule{
 	{name: `extra-llm-api-config\..*\.ya?ml`, kind: noteFile, reason: noteReason, test: true, folder: ConfigFiles},
 	{name: `startup_metrics\.(?<server>\d+)\.json`, kind: startupFile, reason: "start-up times beside no result", test: true, era: config.EraF},
 	{name: `accuracy_eval_.*\.log`, kind: serverLog, role: parse.Benchmark, reason: "an accuracy evaluation, no performance test", test: true, folder: BenchmarkLogs},
-	{name: `install\.log`, folder: ComponentLogs},
+	{name: `install\.log|.*\.launch`, folder: ComponentLogs},
 	{name: `(test_list(_disagg)?|slurm_srun_args)\.txt|(plan|node_info)\.json`, kind: noteFile, reason: "written by the launcher, no log",
 		folder: ScriptFiles},
 	{name: `(regression_data|regression|perf_data)\.yaml`, kind: noteFile, reason: "the harness's own verdict, not a measurement"},

@@ -156,7 +156,7 @@ func (w *walker) collect(path, root, abs string, add func(located)) {
 			whole.place(&f)
 			outer(f)
 		}
-		for f := range whole.leftOut(path, root) {
+		for f := range whole.leftOut(path, root, w.problem) {
 			outer(f)
 		}
 	}
