@@ -82,7 +82,7 @@ func (p *pipeline) preview(ctx context.Context, d *dispatch, paths []string) err
 		if err != nil {
 			return usagef("--to %s: %w", t, err)
 		}
-		defer store.Close()
+		defer func() { _ = store.Close() }() // nothing was written
 		previewer, ok := store.(upload.Previewer)
 		if !ok {
 			return fmt.Errorf("%s: its kind of store shows no documents", t)
@@ -245,7 +245,7 @@ func (p *pipeline) verify(ctx context.Context, db *sqlite.DB, d *dispatch, t upl
 	if err != nil {
 		return failed(err)
 	}
-	defer store.Close()
+	defer func() { _ = store.Close() }() // nothing was written
 	inventory, ok := store.(upload.Inventory)
 	if !ok {
 		return failed(errors.New("its kind of store does not list what it holds"))

@@ -117,7 +117,9 @@ func (db *DB) Version(ctx context.Context) (int, error) {
 func (db *DB) Settle(ctx context.Context, target string, items []upload.Item, answers []upload.Answer) error {
 	return db.outbox(ctx, func(tx *sql.Tx) error {
 		// Where the Result has changed since it was sent, the newer state stays owed.
-		settle, err := tx.Prepare(`
+		w := db.newWriter(tx)
+		defer w.close()
+		settle, err := w.statement(`
 			UPDATE outbox SET attempts = attempts + 1, reason = ?1, updated = ?2,
 				sent = CASE WHEN ?3 <> '' THEN ?3 ELSE sent END,
 				state = CASE WHEN ?3 <> '' AND revision <> ?7 THEN 'owed' ELSE ?4 END
@@ -125,8 +127,6 @@ func (db *DB) Settle(ctx context.Context, target string, items []upload.Item, an
 		if err != nil {
 			return err
 		}
-		defer settle.Close()
-		now := db.timestamp()
 		for i, a := range answers {
 			number, content, _ := strings.Cut(items[i].State, " ")
 			revision, content, _ := strings.Cut(content, " ")
@@ -135,7 +135,7 @@ func (db *DB) Settle(ctx context.Context, target string, items []upload.Item, an
 			case parse.Stored, parse.Present:
 				state, sent = parse.Stored, content
 			}
-			if _, err := settle.Exec(a.Reason, now, sent, string(state), target, number, revision); err != nil {
+			if _, err := settle.Exec(a.Reason, w.now, sent, string(state), target, number, revision); err != nil {
 				return err
 			}
 		}

@@ -175,6 +175,33 @@ func TestOpenRefuses(t *testing.T) {
 	}
 }
 
+// A Result that changes while an earlier state of it is on its way stays owed, whatever the target answers.
+func TestChangedOnItsWay(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x.db")
+	db, other := open(t, path), open(t, path) // another process reads the results.xml meanwhile
+	for _, outcome := range []parse.Outcome{parse.Stored, parse.Present} {
+		r := commit(t, db, storetest.Result(len(outcome))).Result
+		owe(t, db, "t", upload.Order{ID: r.ID})
+		s := &shop{tries: map[string]int{}, answer: func(try int, _ *parse.Result) upload.Answer {
+			if try == 1 {
+				failed := storetest.Result(len(outcome))
+				failed.Checked = []parse.Context{parse.InJUnit}
+				failed.Fail(parse.JUnitFailure, "failed")
+				commit(t, other, failed)
+			}
+			return upload.Answer{Outcome: outcome}
+		}}
+		deliver(t, db, "t", s)
+		if n, err := db.OwedCount(context.Background(), "t"); n != 1 || err != nil {
+			t.Errorf("%s: %d owed, %v", outcome, n, err)
+		}
+		deliver(t, db, "t", s)
+		if n, err := db.OwedCount(context.Background(), "t"); n != 0 || err != nil || s.tries[r.ID] != 2 || !s.failed[1] {
+			t.Errorf("%s: %d owed, %v, sent %d times, failed %v", outcome, n, err, s.tries[r.ID], s.failed)
+		}
+	}
+}
+
 // A store of the first version is brought up to date, by whoever comes first, and goes on where it was.
 func TestFirstSchema(t *testing.T) {
 	dump, err := os.ReadFile("testdata/schema1.sql")

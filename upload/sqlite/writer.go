@@ -15,6 +15,7 @@ func (db *DB) newWriter(tx *sql.Tx) *writer {
 	return &writer{tx: tx, now: db.timestamp(), prepared: map[string]*sql.Stmt{}}
 }
 
+// statement prepares a statement, once; the writer closes it.
 func (w *writer) statement(text string) (*sql.Stmt, error) {
 	if s, ok := w.prepared[text]; ok {
 		return s, nil
