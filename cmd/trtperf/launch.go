@@ -375,7 +375,7 @@ func (l *launching) end(ctx context.Context, plan *launch.Plan, outcome launch.O
 			conditions = append(conditions, e.code)
 		}
 		l.processed = true
-		processed := processPaths(ctx, l.settings, l.std, []string{plan.Workspace}, conditions...)
+		processed := processPaths(ctx, l.settings, l.std, []string{plan.Workspace}, launched{conditions: conditions})
 		return joined(slices.DeleteFunc([]error{err, processed}, func(err error) bool { return err == nil }))
 	}
 	return err

@@ -23,7 +23,7 @@ func processCommand(s *settings, std stdio) *cobra.Command {
 			"is done, and the exit code says it. Inputs that the local store knows and that have not changed are not read again.",
 		Args: needPaths,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return processPaths(cmd.Context(), s, std, args)
+			return processPaths(cmd.Context(), s, std, args, launched{})
 		},
 	}
 	s.addReading(c.Flags())
@@ -35,8 +35,15 @@ func processCommand(s *settings, std stdio) *cobra.Command {
 	return c
 }
 
-// processPaths reads the inputs, writes the CSVs, commits and delivers. The conditions are exit codes that hold already.
-func processPaths(ctx context.Context, s *settings, std stdio, paths []string, conditions ...int) error {
+// launched is what a launch knows of the runs that are processed after it.
+type launched struct {
+	conditions []int
+	// notes stand in the summary: what became of tests that no result tells of.
+	notes []string
+}
+
+// processPaths reads the inputs, writes the CSVs, commits and delivers.
+func processPaths(ctx context.Context, s *settings, std stdio, paths []string, before launched) error {
 	p, err := newPipeline(s, std)
 	if err != nil {
 		return err
@@ -50,8 +57,11 @@ func processPaths(ctx context.Context, s *settings, std stdio, paths []string, c
 		return err
 	}
 	p.keep, p.targets = true, d.targets
-	for _, code := range conditions {
+	for _, code := range before.conditions {
 		p.condition(code)
+	}
+	for _, note := range before.notes {
+		p.report.summary.note("%s", note)
 	}
 	return p.withStore(ctx, func(ctx context.Context, db *sqlite.DB) error {
 		if err := p.read(ctx, paths); err != nil {

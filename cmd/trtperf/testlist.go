@@ -400,6 +400,7 @@ var codes = map[set.State]int{set.Failed: exitFailed, set.Lost: exitLaunch, set.
 // endSet prints the table of a set and processes its results.
 func (l *launching) endSet(ctx context.Context, dir string, tests []set.Test) error {
 	var conditions []int
+	var notes []string
 	if ctx.Err() != nil {
 		conditions = append(conditions, exitInterrupted) // also where it came between two tests
 	}
@@ -415,6 +416,7 @@ func (l *launching) endSet(ctx context.Context, dir string, tests []set.Test) er
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", t.State, orDash(string(t.Mode)), orDash(t.Job), took, t.NodeID, firstLine(t.Message))
 		if code, ok := codes[t.State]; ok {
 			conditions = append(conditions, code)
+			notes = append(notes, fmt.Sprintf("%s: %s%s", t.State, t.NodeID, after(": ", firstLine(t.Message))))
 		}
 	}
 	if !l.report.quiet {
@@ -439,7 +441,7 @@ func (l *launching) endSet(ctx context.Context, dir string, tests []set.Test) er
 		return failed
 	}
 	l.processed = true
-	processed := processPaths(ctx, l.settings, l.std, []string{dir}, conditions...)
+	processed := processPaths(ctx, l.settings, l.std, []string{dir}, launched{conditions, append([]string{"list: " + said}, notes...)})
 	if failed == nil {
 		return processed
 	}
