@@ -205,10 +205,10 @@ func (p *Plan) checkCases() error {
 			skipped++
 		}
 	}
-	switch {
-	case found == 0:
+	switch found {
+	case 0:
 		return fmt.Errorf("%s does not speak of the test %s: it was not run", p.Path(name), want)
-	case found == skipped:
+	case skipped:
 		return fmt.Errorf("pytest skipped the test %s: it was not run", want)
 	}
 	return nil

@@ -206,7 +206,7 @@ func TestCluster(t *testing.T) {
 		}
 	})
 	t.Run("interrupted, and taken up again after this side is gone", func(t *testing.T) {
-		command, out := s.start(t, []string{"TREE_FAULTS=client-hangs", "TREE_HANG=5"}, "--env", "TREE_FAULTS", "--env", "TREE_HANG", "--workspace", "gone", "toy_fp4_blackwell-tp4_1k1k")
+		command, _ := s.start(t, []string{"TREE_FAULTS=client-hangs", "TREE_HANG=5"}, "--env", "TREE_FAULTS", "--env", "TREE_HANG", "--workspace", "gone", "toy_fp4_blackwell-tp4_1k1k")
 		s.awaitJob(t, "gone")
 		if err := command.Process.Kill(); err != nil {
 			t.Fatal(err)
@@ -214,7 +214,7 @@ func TestCluster(t *testing.T) {
 		_ = command.Wait()
 		wants(t, s.launch(t, 0, nil, "--attach", "gone", "--process", "-o", "out-gone"), "results  2 valid, 0 failed")
 
-		command, out = s.start(t, []string{"TREE_FAULTS=client-hangs", "TREE_HANG=60"}, "--env", "TREE_FAULTS", "--env", "TREE_HANG", "--workspace", "interrupted", "toy_fp4_blackwell-tp4_1k1k")
+		command, out := s.start(t, []string{"TREE_FAULTS=client-hangs", "TREE_HANG=60"}, "--env", "TREE_FAULTS", "--env", "TREE_HANG", "--workspace", "interrupted", "toy_fp4_blackwell-tp4_1k1k")
 		s.awaitJob(t, "interrupted")
 		if err := command.Process.Signal(syscall.SIGINT); err != nil {
 			t.Fatal(err)

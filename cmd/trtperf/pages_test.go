@@ -89,10 +89,6 @@ func TestPages(t *testing.T) {
 					}
 				}
 			}
-			programs := dir
-			if strings.Contains(string(text), "\n<!-- needs: pytest -->\n") {
-				programs += string(os.PathListSeparator) + treetest.Python(t)
-			}
 			for _, b := range todo {
 				script := b.text
 				if strings.Contains(script, "opensearch.example") {

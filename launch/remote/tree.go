@@ -318,7 +318,7 @@ func Receive(in io.Reader, out io.Writer, to string) error {
 	// The encoder on the other side ends a listing with a line end, which no archive begins with.
 	rest := bufio.NewReaderSize(io.MultiReader(decoder.Buffered(), r), 1<<20)
 	if end, err := rest.ReadByte(); err != nil || end != '\n' {
-		return fmt.Errorf("listing: no end (%v)", err)
+		return fmt.Errorf("listing: no end: %w", cmp.Or(err, io.ErrUnexpectedEOF))
 	}
 	return unpack(tar.NewReader(rest), root, nil)
 }

@@ -245,7 +245,7 @@ func (s *selector) test(e *Entry) (t Test, message string) {
 	// What nothing else tells: the group's word, then the user's.
 	weak, weakBy := e.Group, e.GroupBy
 	if weak == "" {
-		weak, weakBy = s.Options.Mode, "--mode"
+		weak, weakBy = s.Mode, "--mode"
 	}
 	if !strings.Contains(node, "::") {
 		mode := e.Said

@@ -22,7 +22,6 @@ type textReader struct {
 	in   *bufio.Reader
 	at   Place
 	done bool
-	err  error
 }
 
 func (r *textReader) next() (Record, error) {

@@ -283,7 +283,7 @@ func (r *yamlReader) test(n ast.Node, g group) {
 		for _, entry := range r.entries(n, what) {
 			field := key(entry)
 			fields[field] = entry.Value
-			good := true
+			var good bool
 			switch field {
 			case "name":
 				label, good = r.text(entry.Value, "name: want a text")

@@ -188,7 +188,7 @@ func TestHeld(t *testing.T) {
 // Any text and number is valid JSON, and comes back.
 func FuzzDocument(f *testing.F) {
 	f.Add("plain", 1.5, int64(3))
-	f.Add("\x00\xff\u2028 \"\\", -0.0, int64(-1))
+	f.Add("\x00\xff\u2028 \"\\", math.Copysign(0, -1), int64(-1))
 	f.Fuzz(func(t *testing.T, text string, number float64, count int64) {
 		r := storetest.Result(1)
 		r.Job.Notes, r.Metrics["mean_ttft"], r.Requests.Asked = text, parse.Value{Value: number}, &count

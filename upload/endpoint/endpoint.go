@@ -143,7 +143,7 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	_, err = text.ReadFrom(io.LimitReader(&watched{response.Body, watch, t.limits.Stall}, maxReply+1))
 	switch {
-	case context.Cause(ctx) == errStalled:
+	case errors.Is(context.Cause(ctx), errStalled):
 		err = errStalled
 	case err == nil && text.Len() > maxReply:
 		err = fmt.Errorf("it has more than %d bytes", maxReply)

@@ -46,7 +46,7 @@ func check(document []byte) error {
 	d := json.NewDecoder(bytes.NewReader(document))
 	d.UseNumber()
 	if t, err := d.Token(); err != nil || t != json.Delim('{') {
-		return fmt.Errorf("no object: %v", err)
+		return fmt.Errorf("no object: %w", err)
 	}
 	for d.More() {
 		t, err := d.Token()

@@ -429,7 +429,7 @@ func (w *work) resolveRuns(ctx context.Context, fresh, known []*record) ([]*reco
 		first := records[0]
 		alike := !slices.ContainsFunc(records, func(r *record) bool { return r.meta != first.meta })
 		g := &group{meta: first.meta, records: records, id: id, rowStart: first.old.start, rowEnd: first.old.end}
-		if differing[id] && !(alike && members[id] == len(records)) {
+		if differing[id] && (!alike || members[id] != len(records)) {
 			g.meta, g.records = first.old.meta, nil
 			for _, rec := range records {
 				if rec.meta != rec.old.meta {
