@@ -20,6 +20,8 @@ type summary struct {
 	path    string
 	results []*parse.Result
 	more    int
+	// notes are lines that stand above the table.
+	notes []string
 }
 
 func newSummary(path string) *summary {
@@ -49,6 +51,13 @@ func (s *summary) result(r *parse.Result) {
 	s.results = append(s.results, &light)
 }
 
+// note adds a line.
+func (s *summary) note(format string, args ...any) {
+	if s != nil {
+		s.notes = append(s.notes, fmt.Sprintf(format, args...))
+	}
+}
+
 // markdown keeps a text from ending a table's cell or being taken for markup.
 var markdown = strings.NewReplacer("|", `\|`, "\n", " ", "\r", " ", "<", "&lt;", "`", "'")
 
@@ -60,6 +69,9 @@ func (s *summary) write(l *parse.Ledger) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "**%s**: %d valid, %d failed results; %d failed tests; %d inputs could not be read\n", exitWords(l.Exit), l.Results.Valid, l.Results.Failed,
 		l.Tests.Failed, l.Inputs.Failed)
+	for _, note := range s.notes {
+		fmt.Fprintf(&b, "\n%s\n", markdown.Replace(note))
+	}
 	if len(s.results) > 0 {
 		head, rule := []string{"status", "test", "client"}, []string{"---", "---", "---"}
 		for _, c := range tableColumns {
