@@ -359,6 +359,7 @@ func (l *launching) runSet(ctx context.Context, tests []set.Test, requests map[s
 		lookout = slurm.NewLookout(slurm.NewClient(os.Environ()), time.Duration(l.request.Waits.Poll))
 	}
 	var mu sync.Mutex
+	live, drawn := isTerminal(l.std.out) && !l.report.quiet && l.report.events == nil && len(requests) <= tall, 0
 	err = set.Run(ctx, tests, set.Options{Dir: dir, Jobs: jobs, StopOnError: l.stopOnError,
 		Carry: func(ctx context.Context, t set.Test) set.End {
 			return l.carryMember(ctx, t, requests[filepath.Join(l.request.Workspace, t.Workspace)], &mu, lookout)
@@ -373,12 +374,49 @@ func (l *launching) runSet(ctx context.Context, tests []set.Test, requests map[s
 					ended++
 				}
 			}
+			if live {
+				drawn = l.draw(all, drawn)
+				return
+			}
 			l.report.say("%-9s %s (%d of %d ended)%s", t.State, t.NodeID, ended, len(requests), after(": ", firstLine(t.Message)))
 		}})
 	if err != nil {
 		return usagef("launch: %w", err)
 	}
 	return l.endSet(ctx, dir, tests)
+}
+
+// tall is the most rows of a live table; a longer list is told in lines.
+const tall = 40
+
+// draw shows how the tests stand in place of the table that was drawn before, of so many rows, and returns how many it has now.
+func (l *launching) draw(all []set.Test, before int) int {
+	var table strings.Builder
+	w := tabwriter.NewWriter(&table, 0, 8, 2, ' ', 0)
+	rows := 0
+	for _, t := range all {
+		if t.State == set.LeftOut {
+			continue
+		}
+		rows++
+		since := "-"
+		switch {
+		case !t.Ended.IsZero():
+			since = t.Ended.Sub(t.Began).Round(time.Second).String()
+		case !t.Began.IsZero():
+			since = "since " + t.Began.Local().Format(time.TimeOnly)
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", t.State, orDash(string(t.Mode)), since, slug(t.NodeID))
+	}
+	_ = w.Flush() // it goes into memory
+	// Rows are cut at the terminal's edge, so that the table has as many lines as rows.
+	const up, clear, cut, wrap = "\x1b[%dA", "\x1b[K\n", "\x1b[?7l", "\x1b[?7h"
+	text := strings.ReplaceAll(table.String(), "\n", clear)
+	if before > 0 {
+		text = fmt.Sprintf(up, before) + text
+	}
+	l.report.print(cut + text + wrap)
+	return rows
 }
 
 func after(separator, text string) string {

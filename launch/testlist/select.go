@@ -47,7 +47,7 @@ type Test struct {
 	ModeBy string
 	// Timeout is the entry's, 0 for none.
 	Timeout time.Duration
-	// XFail and Unstable are the entry's or a waive's; a failure of such a test fails nothing else.
+	// XFail and Unstable are the entry's or a waive's. They are for people: what fails has failed.
 	XFail, Unstable *Reason
 }
 
