@@ -25,6 +25,7 @@ bench: build
 	testdata/bench/trtperfdb.sh
 	testdata/bench/sqlite.sh
 	testdata/bench/launch.sh
+	testdata/bench/remote.sh
 
 # What takes long: every fuzz test for FUZZTIME (default 2m), the tests under the race detector, and whole sizes.
 soak:
