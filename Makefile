@@ -3,7 +3,7 @@
 version := $(shell git describe --always --dirty --tags 2>/dev/null || echo unknown)
 golangci := v2.5.0
 # A suite that takes longer than this hangs.
-timeout := 20m
+timeout := 30m
 
 .PHONY: build test bench soak dist lint clean
 
