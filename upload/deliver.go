@@ -103,6 +103,11 @@ type delivery struct {
 
 	gaveUp atomic.Bool
 
+	noting sync.Mutex
+	notes  []*note // receipts that are to be written
+	// writing is held by the one that writes receipts.
+	writing sync.Mutex
+
 	telling sync.Mutex
 	tally   parse.Tally
 	told    int                      // how many batches were told of
@@ -175,6 +180,44 @@ func (d *delivery) next(ctx context.Context) (bool, error) {
 	return true, err
 }
 
+// note is what a store answered to some Items.
+type note struct {
+	items   []Item
+	answers []Answer
+	// While writing is held, these say whether the receipts are written, and with which error.
+	written bool
+	err     error
+}
+
+// settle notes a store's answers in the outbox and returns when they are there. Each transaction of the outbox has its price, and batches that are
+// answered while another one's receipts are written share the next one.
+func (d *delivery) settle(ctx context.Context, items []Item, answers []Answer) error {
+	mine := &note{items: items, answers: answers}
+	d.noting.Lock()
+	d.notes = append(d.notes, mine)
+	d.noting.Unlock()
+	d.writing.Lock()
+	defer d.writing.Unlock()
+	if mine.written { // by another one
+		return mine.err
+	}
+	d.noting.Lock()
+	waiting := d.notes // mine among them
+	d.notes = nil
+	d.noting.Unlock()
+	if len(waiting) > 1 {
+		items, answers = nil, nil
+		for _, n := range waiting {
+			items, answers = append(items, n.items...), append(answers, n.answers...)
+		}
+	}
+	err := d.box.Settle(ctx, d.target, items, answers)
+	for _, n := range waiting {
+		n.written, n.err = true, err
+	}
+	return err
+}
+
 // deliver sends one batch until every item has an answer or the time is over. It reports whether the store took nothing of it.
 func (d *delivery) deliver(ctx context.Context, items []Item, tell func(parse.Delivery)) (bool, error) {
 	target, policy := d.target, d.policy
@@ -190,7 +233,7 @@ func (d *delivery) deliver(ctx context.Context, items []Item, tell func(parse.De
 		if len(answers) != len(items) {
 			return false, fmt.Errorf("%s: %d answers for %d results: this is a fault of trtperf", target, len(answers), len(items))
 		}
-		if err := d.box.Settle(ctx, target, items, answers); err != nil {
+		if err := d.settle(ctx, items, answers); err != nil {
 			return false, err
 		}
 		var again []Item

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"testing"
@@ -34,10 +35,12 @@ func (b *box) Owed(_ context.Context, _, behind string, n int, _ bool) ([]upload
 }
 
 func (b *box) Settle(_ context.Context, _ string, items []upload.Item, answers []upload.Answer) error {
+	// All or nothing, as in a transaction.
+	if b.failing != nil && slices.ContainsFunc(items, func(i upload.Item) bool { return i.Result.ID == "0025" }) {
+		return b.failing
+	}
+	time.Sleep(time.Duration(rand.IntN(3)) * time.Millisecond) // several batches may be answered meanwhile
 	for i, item := range items {
-		if b.failing != nil && item.Result.ID == "0025" {
-			return b.failing
-		}
 		b.settled.Store(item.Result.ID, answers[i].Outcome)
 	}
 	return nil
@@ -70,9 +73,15 @@ var quick = upload.Policy{Deadline: time.Second, FirstPause: time.Millisecond, L
 // What is told of one target is in the order of the Results, whatever order they are answered in.
 func TestDeliverTellsInOrder(t *testing.T) {
 	var told []string
-	tally, err := upload.Deliver(context.Background(), newBox(203), "t", &late{}, quick, func(d parse.Delivery) { told = append(told, d.ID) })
+	b := newBox(203)
+	tally, err := upload.Deliver(context.Background(), b, "t", &late{}, quick, func(d parse.Delivery) { told = append(told, d.ID) })
 	if err != nil || tally != (parse.Tally{Stored: 203}) || len(told) != 203 || !slices.IsSorted(told) {
 		t.Errorf("%+v, %v, told %v", tally, err, told)
+	}
+	for _, i := range b.items {
+		if outcome, _ := b.settled.Load(i.Result.ID); outcome != parse.Stored {
+			t.Errorf("%s is told and its receipt is %v", i.Result.ID, outcome)
+		}
 	}
 }
 

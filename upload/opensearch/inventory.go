@@ -92,8 +92,8 @@ func (s *Store) Held(ctx context.Context, yield func(upload.Held) error) error {
 	}, s.encoder, yield)
 }
 
-// Batches is how many batches are worth sending at once: while one is read and its receipts are written, another one is on its way.
-func (s *Store) Batches() int { return 3 }
+// Batches is how many batches are worth sending at once: while one is read and the receipts of others are written, further ones are on their way.
+func (s *Store) Batches() int { return 5 }
 
 // Rowless says that documents have nothing of a Result's Rows.
 func (s *Store) Rowless() {}
