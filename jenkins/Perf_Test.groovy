@@ -67,14 +67,13 @@ def settings() {
     if (wrong) {
         error("This build was not started, since its parameters do not fit:\n" + wrong.join('\n'))
     }
-    def upload = truth('UPLOAD_TO_TRTPERF', true)
     return values + [
         "TESTLIST=${list}".toString(),
         "FILTER_MODE=${filter == 'all' ? '' : filter}".toString(),
         "MANUAL_TEST_MODE=${mode}".toString(),
         "DRY_RUN=${truth('DRY_RUN', false) ? 'yes' : ''}".toString(),
-        // Without upload the targets are left out; results stay in the CSVs and the local store.
-        "TRTPERF_TO=${upload ? (env.TRTPERF_TO ?: '') : ''}".toString(),
+        // Without upload results stay in the CSVs and the local store.
+        "UPLOAD=${truth('UPLOAD_TO_TRTPERF', true) ? 'yes' : ''}".toString(),
     ]
 }
 
@@ -164,10 +163,10 @@ pipeline {
                                 mkdir -p "$(dirname "$TRTPERF_DB")" || exit 2
                                 TRTLLM_COMMIT=$(git -C TensorRT-LLM rev-parse HEAD) || exit 2
                                 export TRTLLM_COMMIT
-                                run=output_$BUILD_NUMBER
-                                set -- --cluster "$CLUSTER" --tree TensorRT-LLM --workspace "$run" --on slurm
+                                out=output_$BUILD_NUMBER
+                                set -- --cluster "$CLUSTER" --tree TensorRT-LLM --workspace "$out/run"
                                 if [ "$TESTLIST" = manual ]; then
-                                    set -- "$CONFIG_FILE" --mode "$MANUAL_TEST_MODE" "$@"
+                                    set -- "$@" --mode "$MANUAL_TEST_MODE" -- "$CONFIG_FILE"
                                 else
                                     list=
                                     for ending in yml yaml txt; do
@@ -175,18 +174,21 @@ pipeline {
                                         [ ! -f "$file" ] || list=$file
                                     done
                                     [ -n "$list" ] || { echo "no test list $TESTLIST.yml, .yaml or .txt in ${TESTLISTS_DIR:-testlists}" >&2; exit 2; }
-                                    set -- "$list" ${FILTER_MODE:+--mode "$FILTER_MODE"} ${PYTEST_K:+-k "$PYTEST_K"} "$@"
+                                    set -- "$@" ${FILTER_MODE:+--mode "$FILTER_MODE"} ${PYTEST_K:+"--keyword=$PYTEST_K"} -- "$list"
                                 fi
-                                [ -z "$DOCKER_IMAGE" ] || set -- "$@" --image "$DOCKER_IMAGE"
+                                [ -z "$DOCKER_IMAGE" ] || set -- --image "$DOCKER_IMAGE" "$@"
+                                # Not even the targets of a settings file.
+                                [ -n "$UPLOAD" ] || set -- --to= "$@"
                                 if [ -n "$DRY_RUN" ]; then
-                                    exec "$trtperf" launch "$@" --dry-run
+                                    exec "$trtperf" launch --dry-run "$@"
                                 fi
-                                if [ -s "$TRTPERF_DB" ] && [ -n "$TRTPERF_TO" ]; then
+                                if [ -s "$TRTPERF_DB" ] && [ -n "$UPLOAD" ]; then
                                     # What earlier builds still owe. That it is still owed is no fault of this build.
                                     "$trtperf" upload --resume || echo "earlier deliveries: exit code $?"
                                 fi
-                                exec "$trtperf" launch "$@" --process --output-dir "$run" --layout guide,metric-rows,full --collect --archive "$run/logs.tar.zst" \\
-                                    --summary "$run/summary.md"
+                                mkdir -p "$out" || exit 2
+                                exec "$trtperf" launch --process --output-dir "$out" --layout guide,metric-rows,full --summary "$out/summary.md" \\
+                                    --collect --archive "$out/logs.tar.zst" "$@"
                             ''')
                         }
                     }
@@ -200,13 +202,13 @@ pipeline {
         always {
             script {
                 if (!truth('DRY_RUN', false)) {
-                    def run = "output_${env.BUILD_NUMBER}"
-                    // Of a list one file has every test once, those that were left out or lost too.
-                    junit(testResults: fileExists("${run}/trtperf-set.xml") ? "${run}/trtperf-set.xml" : "${run}/results*.xml", allowEmptyResults: true)
-                    archiveArtifacts(artifacts: "${run}/*.csv, ${run}/summary.md, ${run}/logs.tar.zst, ${run}/**/results*.xml, ${run}/**/plan.json, ${run}/*.xml",
-                            allowEmptyArchive: true, fingerprint: true)
-                    if (fileExists("${run}/summary.md")) {
-                        currentBuild.description = readFile("${run}/summary.md")
+                    def out = "output_${env.BUILD_NUMBER}"
+                    // Of a list the file that holds each of its tests once.
+                    junit(testResults: "${out}/run/trtperf-set.xml, ${out}/run/results*.xml", allowEmptyResults: true)
+                    archiveArtifacts(artifacts: "${out}/*.csv, ${out}/summary.md, ${out}/logs.tar.zst, ${out}/run/trtperf-set.*, ${out}/run/**/plan.json, " +
+                            "${out}/run/**/results*.xml, ${out}/run/**/*.csv", allowEmptyArchive: true, fingerprint: true)
+                    if (fileExists("${out}/summary.md")) {
+                        currentBuild.description = readFile("${out}/summary.md")
                     }
                 }
             }

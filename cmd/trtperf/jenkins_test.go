@@ -4,17 +4,12 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
-	"errors"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
-
-	"github.com/trtperf/trtperf/testdata/services"
 )
 
 // jenkinsStep is a record of the harness.
@@ -224,149 +219,4 @@ func TestProcessStep(t *testing.T) {
 			}
 		})
 	}
-}
-
-// TestPipeline runs whole builds: every step of the shell is executed for real, against a cluster that is reached by ssh.
-func TestPipeline(t *testing.T) {
-	s := newSite(t)
-	settings, err := os.ReadFile(filepath.Join(s.dir, "trtperf.yaml"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	workspace, home := t.TempDir(), t.TempDir()
-	// The cluster's name is one of the pipeline's choices.
-	if err := os.WriteFile(filepath.Join(workspace, "trtperf.yaml"), bytes.Replace(settings, []byte("  site:"), []byte("  gb300:"), 1), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	repository := "file://" + repositoryOf(t, filepath.Join(s.dir, "tree"))
-	environment := []string{"TRTPERF_COMMAND=" + s.program, "HOME=" + home, "TRTPERF_NO_COLLECT=true", "TRTPERF_PYTEST=/usr/bin/python3 -m pytest", "TRTPERF_POLL=1s",
-		"BUILD_URL=https://ci/job/Perf_Test/1/", "JOB_NAME=Perf_Test", "TRTPERF_SSH_CREDENTIALS=login", "TRTPERF_DEADLINE=1s"}
-	number := 10
-	build := func(t *testing.T, result string, env []string, args ...string) *jenkinsBuild {
-		t.Helper()
-		number++
-		all := []string{"--build", strconv.Itoa(number), "--credential", "login=perf:" + s.ssh.KeyFile, "--credential", "store=perf:pAssw0rd"}
-		params := map[string]string{"TESTLIST": "manual", "TRTLLM_REPO": repository, "CLUSTER": "gb300", "UPLOAD_TO_TRTPERF": "true"}
-		for i := 0; i < len(args); i++ {
-			if args[i] == "--param" {
-				name, value, _ := strings.Cut(args[i+1], "=")
-				params[name] = value
-				i++
-			} else {
-				all = append(all, args[i])
-			}
-		}
-		for name, value := range params {
-			all = append(all, "--param", name+"="+value)
-		}
-		b := runJenkins(t, workspace, "Perf_Test.groovy", append(environment, env...), all...)
-		if got := b.last().Result; got != result {
-			t.Fatalf("result %s, want %s:\n%s", got, result, b.last().Log)
-		}
-		text, err := json.Marshal(b.steps)
-		if err != nil || strings.Contains(string(text), "pAssw0rd") {
-			t.Errorf("a secret shows (%v)", err)
-		}
-		return b
-	}
-	archived := func(t *testing.T, b *jenkinsBuild, want ...string) {
-		t.Helper()
-		step := b.find("archiveArtifacts", "")
-		for _, file := range want {
-			if file = fmt.Sprintf("output_%d/%s", number, file); step == nil || !step.Fingerprint || !slices.Contains(step.Files, file) {
-				t.Errorf("%s is not archived: %+v", file, step)
-			}
-		}
-		if !strings.Contains(b.last().Description, "| ") {
-			t.Errorf("description %q", b.last().Description)
-		}
-	}
-	t.Run("dry run", func(t *testing.T) {
-		b := build(t, "SUCCESS", nil, "--param", "CONFIG_FILE=toy_fp4_blackwell-tp4_1k1k", "--param", "DRY_RUN=true")
-		if !strings.Contains(b.last().Log, "#SBATCH --partition=batch") || b.find("archiveArtifacts", "") != nil {
-			t.Errorf("log:\n%s", b.last().Log)
-		}
-	})
-	for mode, config := range map[string]string{"single-agg": "toy_fp4_blackwell-tp4_1k1k", "multi-agg": "toy_nvfp4_2_nodes-dep8_mtp1", "disagg": "e2e-" + disaggConfig} {
-		t.Run(mode, func(t *testing.T) {
-			b := build(t, "SUCCESS", nil, "--param", "CONFIG_FILE="+config, "--param", "MANUAL_TEST_MODE="+mode)
-			archived(t, b, "perf_script_test_results.csv", "perf_script_test_results.metrics.csv", "results.xml", "plan.json", "summary.md", "logs.tar.zst")
-			if junit := b.find("junit", ""); junit == nil || len(junit.Files) == 0 || junit.Failures != 0 {
-				t.Errorf("junit %+v", junit)
-			}
-			csv, err := os.ReadFile(filepath.Join(workspace, fmt.Sprintf("output_%d", number), "perf_results_full.csv"))
-			if err != nil || !strings.Contains(string(csv), "https://ci/job/Perf_Test/1/") {
-				t.Errorf("the CSV does not name the build (%v)", err)
-			}
-		})
-	}
-	// The guide's own check on Jenkins: its values, and the lines and files that it promises.
-	t.Run("the guide's check", func(t *testing.T) {
-		b := build(t, "SUCCESS", nil, "--param", "PERF_TEST_MODULE=perf/test_perf_enhanced.py", "--param", "PERF_TEST_FUNCTION=test_e2e", "--param", "PERF_TEST_PREFIX=custom_test",
-			"--param", "CONFIG_FILE="+disaggConfig, "--param", "MANUAL_TEST_MODE=disagg")
-		for _, line := range []string{"[步骤 0] 测试模块配置:", "  测试模块: perf/test_perf_enhanced.py", "  测试函数: test_e2e", "  测试前缀: custom_test", "✓ 生成 test list: "} {
-			if !strings.Contains(b.last().Log, line+"") {
-				t.Errorf("no line %q:\n%s", line, b.last().Log)
-			}
-		}
-		prefix, err := os.ReadFile(filepath.Join(workspace, fmt.Sprintf("output_%d", number), "slurm_launch_prefix.sh"))
-		if want := "pytestCommand=\"pytest perf/test_perf_enhanced.py::test_e2e[custom_test-" + disaggConfig + "] -vv --junit-xml="; err != nil || !strings.Contains(string(prefix), want) {
-			t.Errorf("no %s in (%v):\n%s", want, err, prefix)
-		}
-	})
-	t.Run("a list", func(t *testing.T) {
-		lists := filepath.Join(workspace, "testlists")
-		text := "perf/test_perf_sanity.py::test_e2e[aggr_upload-toy_fp4_blackwell-tp4_1k1k]\nperf/test_perf_sanity.py::test_e2e[aggr_upload-toy_nvfp4_2_nodes-dep8_mtp1]\n"
-		if err := errors.Join(os.MkdirAll(lists, 0o755), os.WriteFile(filepath.Join(lists, "debug_cases.txt"), []byte(text), 0o644)); err != nil {
-			t.Fatal(err)
-		}
-		b := build(t, "SUCCESS", nil, "--param", "TESTLIST=debug_cases", "--param", "FILTER_MODE=single-agg", "--param", "PYTEST_K=toy_fp4 and not nothing")
-		if !strings.Contains(b.last().Log, "list      1 passed, 1 left out") {
-			t.Errorf("log:\n%s", b.last().Log)
-		}
-		if junit := b.find("junit", ""); junit == nil || len(junit.Files) != 1 || !strings.HasSuffix(junit.Files[0], "trtperf-set.xml") {
-			t.Errorf("junit %+v", junit)
-		}
-	})
-	t.Run("a failing test", func(t *testing.T) {
-		b := build(t, "UNSTABLE", []string{"TREE_FAULTS=assert:bad", "TRTPERF_ENV=TREE_FAULTS"}, "--param", "CONFIG_FILE=toy_fp4_blackwell-tp4_1k1k")
-		archived(t, b, "results.xml", "logs.tar.zst", "summary.md")
-		if junit := b.find("junit", ""); junit == nil || junit.Failures == 0 {
-			t.Errorf("junit %+v", junit)
-		}
-	})
-	t.Run("a failing upload, which the next build mends", func(t *testing.T) {
-		node := strings.TrimPrefix(services.OpenSearch(t), "http://")
-		way := services.NewToxiproxy(t, node)
-		way.Stop()
-		to := "TRTPERF_TO=opensearch+http://" + way.Listen + "/jenkins"
-		b := build(t, "UNSTABLE", []string{to, "TRTPERF_OPENSEARCH_CREDENTIALS=store"}, "--param", "CONFIG_FILE=toy_fp4_blackwell-tp4_1k1k")
-		if !strings.Contains(b.last().Log, "still owed") {
-			t.Errorf("log:\n%s", b.last().Log)
-		}
-		if err := way.Start(); err != nil {
-			t.Fatal(err)
-		}
-		b = build(t, "SUCCESS", []string{to, "TRTPERF_OPENSEARCH_CREDENTIALS=store"}, "--param", "CONFIG_FILE=toy_nvfp4_2_nodes-dep8_mtp1", "--param", "MANUAL_TEST_MODE=multi-agg")
-		if !strings.Contains(b.last().Log, ": 2 stored") || !strings.Contains(b.last().Log, ": 1 stored") {
-			t.Errorf("log:\n%s", b.last().Log)
-		}
-	})
-	t.Run("an abort", func(t *testing.T) {
-		b := build(t, "ABORTED", []string{"TREE_FAULTS=client-hangs", "TRTPERF_ENV=TREE_FAULTS"}, "--param", "CONFIG_FILE=toy_fp4_blackwell-tp4_1k1k", "--abort-after", "8000")
-		if !strings.Contains(b.last().Log, "has been cancelled") {
-			t.Errorf("log:\n%s", b.last().Log)
-		}
-	})
-}
-
-// repositoryOf makes a git repository of a directory's content and returns its path.
-func repositoryOf(t *testing.T, from string) string {
-	t.Helper()
-	dir := t.TempDir()
-	const script = `cp -R "$1"/. "$2"; cd "$2"; git init -q -b main .; git add -A; git -c user.name=t -c user.email=t@example.com commit -qm x`
-	if out, err := exec.Command("bash", "-euc", script, "bash", from, dir).CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	return dir
 }

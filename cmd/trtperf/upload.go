@@ -36,6 +36,9 @@ func (s *settings) dispatch(std stdio) (*dispatch, error) {
 	d := &dispatch{policy: upload.DefaultPolicy(), settings: upload.Settings{Getenv: std.getenv, CAFile: s.caFile, Table: parse.Metrics()}}
 	d.policy.Deadline = s.deadline
 	for _, text := range s.to {
+		if text == "" {
+			continue // --to= is none, also where the settings file names some
+		}
 		t, err := kinds().Parse(text)
 		if err != nil {
 			return nil, usagef("--to: %w", err)

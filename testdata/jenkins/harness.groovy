@@ -1,7 +1,7 @@
 // Runs a declarative pipeline or a shared step as Jenkins would, as far as trtperf's use them, and records every step as a line of JSON. No Jenkins can be
 // had where the tests run; the language is the one that Jenkins runs (Groovy 2.4).
 //
-//   groovy harness.groovy FILE --workspace DIR --record FILE [--build N] [--param NAME=VALUE]… [--credential ID=USER:SECRET]… [--call JSON] [--abort-after MS]
+//   groovy harness.groovy FILE --workspace DIR --record FILE [--build N] [--param NAME=VALUE]… [--credential ID=USER:SECRET]… [--call JSON] [--abort-when TEXT]
 //
 // Parameters that are not given are null, as on the first build of a job. "sh" steps are executed for real with sh -xe in the workspace. The last
 // record is the build: its result, its description, and the log with the credentials masked. Closures run with this build as their delegate, so a
@@ -24,7 +24,8 @@ class Build {
     String result = 'SUCCESS'
     String description
     StringBuilder log = new StringBuilder()
-    long abortAfter = 0
+    // A step that prints this is aborted.
+    String abortWhen
     def currentBuild = this
     Map declared = [:]
 
@@ -51,17 +52,21 @@ class Build {
         script.text = args.script
         def process = new ProcessBuilder('setsid', 'sh', '-xe', script.path).directory(workspace).redirectErrorStream(true)
         process.environment().putAll(env.findAll { it.value != null }.collectEntries { k, v -> [k as String, v as String] })
+        def cookie = UUID.randomUUID().toString()
+        process.environment().put('JENKINS_NODE_COOKIE', cookie)
         def running = process.start()
         running.outputStream.close()
         def aborted = false
-        def timer = abortAfter > 0 ? Thread.start {
-            try { Thread.sleep(abortAfter) } catch (InterruptedException e) { return }
-            aborted = true
-            ['kill', '-TERM', '--', "-${running.pid()}"].execute().waitFor()
-        } : null
-        def text = running.inputStream.text
+        def printed = new StringBuilder()
+        running.inputStream.eachLine { line ->
+            printed << line << '\n'
+            if (abortWhen && !aborted && line.contains(abortWhen)) {
+                aborted = true
+                kill(cookie)
+            }
+        }
+        def text = printed.toString()
         def status = running.waitFor()
-        timer?.interrupt()
         script.delete()
         say(text)
         step('sh', [label: args.label, script: args.script, status: status, env: env.findAll { k, v -> k in own && !(v in bound) }, output: masked(text)])
@@ -73,6 +78,19 @@ class Build {
     }
 
     def sh(String script) { sh(script: script) }
+
+    // Ends every process of a step, as Jenkins does: it knows them by a variable, so one that has left the step's process group ends too.
+    void kill(String cookie) {
+        for (dir in new File('/proc').listFiles().findAll { it.name.isInteger() }) {
+            try {
+                if (new File(dir, 'environ').text.contains("JENKINS_NODE_COOKIE=${cookie}")) {
+                    ['kill', '-TERM', dir.name].execute().waitFor()
+                }
+            } catch (IOException e) {
+                // It has ended.
+            }
+        }
+    }
 
     def error(String message) { say("ERROR: ${message}"); throw new Failed(message) }
 
@@ -137,7 +155,7 @@ class Build {
     }
 
     def junit(Map args) {
-        def found = matching(args.testResults)
+        def found = args.testResults.split(',').collectMany { matching(it.trim()) }.unique().sort()
         if (!found && !args.allowEmptyResults) { throw new Failed('No test report files were found.') }
         def failures = 0
         for (file in found) {
@@ -246,7 +264,7 @@ class Pipeline {
         }
         def when = [always: true, success: build.result == 'SUCCESS', unstable: build.result == 'UNSTABLE', failure: build.result == 'FAILURE',
                     aborted: build.result == 'ABORTED', cleanup: true]
-        build.abortAfter = 0
+        build.abortWhen = null
         for (condition in ['always', 'aborted', 'failure', 'success', 'unstable', 'cleanup']) {
             if (post[condition] && when[condition]) {
                 build.step('post', [condition: condition])
@@ -294,7 +312,7 @@ for (int i = 1; i < args.length; i += 2) {
         case '--param': set(value, build.params); break
         case '--credential': set(value, build.credentials); break
         case '--call': call = new JsonSlurper().parseText(value); break
-        case '--abort-after': build.abortAfter = value as long; break
+        case '--abort-when': build.abortWhen = value; break
         default: System.err.println("unknown option ${args[i]}"); System.exit(2)
     }
 }
