@@ -55,6 +55,13 @@ type Inventory interface {
 	Held(ctx context.Context, yield func(Held) error) error
 }
 
+// Prober is a Store that can be looked at without a delivery.
+type Prober interface {
+	// Probe changes nothing. It returns a line for each thing that the user should know, and an error where a delivery would fail: the store cannot
+	// be reached, does not fit, or the user may not write.
+	Probe(ctx context.Context) ([]string, error)
+}
+
 // Previewer is a Store that can show what it would send.
 type Previewer interface {
 	// Preview returns the exact document of an Item as it would be sent, as one JSON text.

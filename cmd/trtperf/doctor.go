@@ -56,13 +56,14 @@ func doctorCommand(s *settings, std stdio) *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			d.report = newReporter(s, std)
 			d.run(cmd.Context())
-			if d.report.err != nil {
-				return d.report.err
-			}
+			var err error
+			ledger := parse.Ledger{Conditions: []int{}}
 			if d.errors > 0 {
-				return &codeError{exitUsage, fmt.Errorf("doctor: %d errors", d.errors)}
+				err = &codeError{exitUsage, fmt.Errorf("doctor: %d errors", d.errors)}
+				ledger.Exit, ledger.Conditions = exitUsage, append(ledger.Conditions, exitUsage)
 			}
-			return nil
+			d.report.event(ledgerEvent{"ledger", &ledger})
+			return errors.Join(err, d.report.err)
 		},
 	}
 	s.addStore(c.Flags())
@@ -106,46 +107,68 @@ func (d *doctor) run(ctx context.Context) {
 	d.checkout(ctx)
 }
 
-// targets asks each target for what it holds, as far as the first result.
+// targets looks whether each target could be delivered to.
 func (d *doctor) targets(ctx context.Context) {
 	if len(d.settings.to) == 0 {
 		d.say("warning", "targets", "none: results stay in the CSVs and the local store; --to names one")
 	}
-	enough := errors.New("enough")
 	for _, text := range d.settings.to {
-		err := func() error {
-			ctx, stop := context.WithTimeout(ctx, doctorPatience)
-			defer stop()
-			t, err := kinds().Parse(text)
-			if err != nil {
-				return err
-			}
-			s := upload.Settings{Getenv: d.std.getenv, CAFile: d.settings.caFile, Table: parse.Metrics()}
-			if err := t.Check(s); err != nil {
-				return err
-			}
-			// A file would be made by opening it.
-			s.Preview = strings.HasPrefix(t.String(), "sqlite:")
-			store, err := t.Open(ctx, s)
-			if err != nil {
-				return err
-			}
-			defer store.Close()
-			inventory, ok := store.(upload.Inventory)
-			if !ok {
-				return nil // a file, which is made when something is written to it
-			}
-			if err := inventory.Held(ctx, func(upload.Held) error { return enough }); err != nil && !errors.Is(err, enough) {
-				return err
-			}
-			return nil
-		}()
+		remarks, err := d.target(ctx, text)
+		for _, remark := range remarks {
+			d.say("warning", "target", "%s: %s", text, remark)
+		}
 		if err != nil {
 			d.say("error", "target", "%s: %v", text, err)
 		} else {
 			d.say("ok", "target", "%s can be used", text)
 		}
 	}
+}
+
+// target looks at one target.
+func (d *doctor) target(ctx context.Context, text string) ([]string, error) {
+	ctx, stop := context.WithTimeout(ctx, doctorPatience)
+	defer stop()
+	t, err := kinds().Parse(text)
+	if err != nil {
+		return nil, err
+	}
+	s := upload.Settings{Getenv: d.std.getenv, CAFile: d.settings.caFile, Table: parse.Metrics()}
+	if err := t.Check(s); err != nil {
+		return nil, err
+	}
+	// A file would be made by opening it.
+	if path, ok := strings.CutPrefix(t.String(), "sqlite:"); ok {
+		return nil, d.file(ctx, path)
+	}
+	store, err := t.Open(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	defer store.Close()
+	prober, ok := store.(upload.Prober)
+	if !ok {
+		return []string{"it cannot be asked without a delivery; the settings are whole"}, nil
+	}
+	return prober.Probe(ctx)
+}
+
+// file looks at a local store, or at where it would be made.
+func (d *doctor) file(ctx context.Context, path string) error {
+	if _, err := os.Stat(path); err != nil {
+		if unix.Access(filepath.Dir(path), unix.W_OK) != nil {
+			return fmt.Errorf("its directory %s is not there or cannot be written", filepath.Dir(path))
+		}
+		return nil
+	}
+	if unix.Access(path, unix.W_OK) != nil {
+		return fmt.Errorf("%s cannot be written", path)
+	}
+	db, err := sqlite.OpenToRead(ctx, path)
+	if err != nil {
+		return err
+	}
+	return db.Close()
 }
 
 func (d *doctor) store(ctx context.Context) {

@@ -64,7 +64,8 @@ func (s *Store) prepare(ctx context.Context) ([]string, *upload.Answer) {
 	return done, failed
 }
 
-func (s *Store) seeIndex(ctx context.Context) (done []string, failed *upload.Answer) {
+// mappingOf returns the version of the index's mapping, 0 where another has made it, and whether there is an index.
+func (s *Store) mappingOf(ctx context.Context) (version int, found bool, failed *upload.Answer) {
 	var indexes map[string]struct {
 		Mappings struct {
 			Meta struct {
@@ -75,10 +76,21 @@ func (s *Store) seeIndex(ctx context.Context) (done []string, failed *upload.Ans
 		} `json:"mappings"`
 	}
 	status, failed := s.ask(ctx, http.MethodGet, "/"+s.index+"/_mapping", nil, &indexes, http.StatusNotFound)
+	if failed != nil || status == http.StatusNotFound {
+		return 0, false, failed
+	}
+	for _, index := range indexes { // one, whatever alias led to it
+		version = max(version, index.Mappings.Meta.TRTPerf.Mapping)
+	}
+	return version, true, nil
+}
+
+func (s *Store) seeIndex(ctx context.Context) (done []string, failed *upload.Answer) {
+	version, found, failed := s.mappingOf(ctx)
 	if failed != nil {
 		return nil, failed
 	}
-	if status == http.StatusNotFound {
+	if !found {
 		if done, failed = s.putTemplate(ctx); failed != nil {
 			return done, failed
 		}
@@ -91,10 +103,6 @@ func (s *Store) seeIndex(ctx context.Context) (done []string, failed *upload.Ans
 			done = append(done, "index "+s.index+": made")
 		}
 		return done, failed
-	}
-	version := 0
-	for _, index := range indexes { // one, whatever alias led to it
-		version = max(version, index.Mappings.Meta.TRTPerf.Mapping)
 	}
 	switch {
 	case version > mappingVersion:
