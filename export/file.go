@@ -80,14 +80,19 @@ func remedy(err error) string {
 	return ""
 }
 
-// folderOf is the folder of a test's CSVs: its id, made safe as a name so that no two ids share one.
+// folderOf is the folder of a test's CSVs: its id, made safe as a name so that no two ids share one. Of a perf-sanity test it is what stands between
+// the brackets, also where the function is told: the test's own directory is called so.
 func folderOf(id parse.TestID) string {
 	if id.IsZero() {
 		return noTest
 	}
 	const longest = 200
+	text := id.String()
+	if id.Suite == parse.PerfSanity && id.Suffix == "" {
+		text = id.ID
+	}
 	var b strings.Builder
-	for _, c := range []byte(id.String()) {
+	for _, c := range []byte(text) {
 		switch {
 		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', strings.IndexByte("-_.,=+[]", c) >= 0:
 			b.WriteByte(c)
@@ -100,7 +105,7 @@ func folderOf(id parse.TestID) string {
 		name = strings.ReplaceAll(strings.ReplaceAll(name, ".", "%2E"), "-", "%2D")
 	}
 	if len(name) > longest {
-		sum := sha256.Sum256([]byte(id.String()))
+		sum := sha256.Sum256([]byte(text))
 		name = name[:longest-17] + "~" + hex.EncodeToString(sum[:8])
 	}
 	return name
