@@ -207,7 +207,7 @@ func access(t *testing.T, user, password string) endpoint.Access {
 func open(t *testing.T, g *gateway, project string, a endpoint.Access) *posting.Store {
 	t.Helper()
 	s, err := posting.New(posting.Config{Base: g.URL + "/pre", Project: project, Access: a, Table: parse.Metrics(),
-		Limits: endpoint.Limits{Dial: time.Second, Stall: 300 * time.Millisecond, Reply: 300 * time.Millisecond}})
+		Limits: endpoint.Limits{Dial: time.Second, Stall: 5 * time.Second, Reply: 5 * time.Second}})
 	if err != nil {
 		t.Fatal(err)
 	}
