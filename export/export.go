@@ -18,7 +18,6 @@
 package export
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -44,12 +43,12 @@ var layouts = []struct {
 	name Layout
 	file string
 	// takes says whether the layout has a Result.
-	takes func(r *parse.Result, includeFailed bool) bool
-	write func(w io.Writer, results []*parse.Result, t *parse.Table, report *Report) error
+	takes func(valid, includeFailed bool) bool
+	write func(w io.Writer, p *part, report *Report) error
 }{
-	{Guide, "perf_script_test_results.csv", func(r *parse.Result, _ bool) bool { return r.Valid() }, writeGuide},
-	{MetricRows, "perf_script_test_results.metrics.csv", func(r *parse.Result, failed bool) bool { return r.Valid() || failed }, writeMetricRows},
-	{Full, "perf_results_full.csv", func(*parse.Result, bool) bool { return true }, writeFull},
+	{Guide, "perf_script_test_results.csv", func(valid, _ bool) bool { return valid }, writeGuide},
+	{MetricRows, "perf_script_test_results.metrics.csv", func(valid, failed bool) bool { return valid || failed }, writeMetricRows},
+	{Full, "perf_results_full.csv", func(bool, bool) bool { return true }, writeFull},
 }
 
 // ParseLayouts reads a list of layouts, with commas between them.
@@ -110,19 +109,32 @@ const noTest = "no-test-id"
 // Write writes the chosen layouts below a directory. A file that cannot be written does not keep the others from being written; the
 // error names all such files.
 func Write(dir string, results []*parse.Result, opt Options) (*Report, error) {
+	var s Set
+	for i, r := range results {
+		s.Put(i, r)
+	}
+	return s.Write(dir, opt, func(place int) (*parse.Result, error) { return results[place], nil })
+}
+
+// Write is the function Write for the Results of a Set, which get gives by their places, as they were when they were put. Each is asked for once
+// for every file that has it, and no longer needed when the next one is asked for.
+func (s *Set) Write(dir string, opt Options, get func(place int) (*parse.Result, error)) (*Report, error) {
 	report := &Report{}
-	sorted := slices.Clone(results)
-	slices.SortStableFunc(sorted, compare)
-	folders := map[string][]*parse.Result{dir: sorted}
+	sorted := make([]int, len(s.heads))
+	for i := range sorted {
+		sorted[i] = i
+	}
+	slices.SortStableFunc(sorted, s.compare)
+	folders := map[string][]int{dir: sorted}
 	order := []string{dir}
 	if opt.PerTest {
-		folders, order = map[string][]*parse.Result{}, nil
-		for _, r := range sorted {
-			folder := filepath.Join(dir, folderOf(r.TestID))
+		folders, order = map[string][]int{}, nil
+		for _, place := range sorted {
+			folder := filepath.Join(dir, s.heads[place].folder)
 			if folders[folder] == nil {
 				order = append(order, folder)
 			}
-			folders[folder] = append(folders[folder], r)
+			folders[folder] = append(folders[folder], place)
 		}
 	}
 	var failed error
@@ -131,38 +143,21 @@ func Write(dir string, results []*parse.Result, opt Options) (*Report, error) {
 			if !slices.Contains(opt.Layouts, l.name) {
 				continue
 			}
-			var taken []*parse.Result
-			for _, r := range folders[folder] {
-				if l.takes(r, opt.IncludeFailed) {
-					taken = append(taken, r)
+			p := &part{set: s, get: get, table: opt.Table}
+			for _, place := range folders[folder] {
+				if l.takes(s.heads[place].valid, opt.IncludeFailed) {
+					p.places = append(p.places, place)
 				}
 			}
 			path := filepath.Join(folder, l.file)
-			if err := writeFile(path, func(w io.Writer) error { return l.write(w, taken, opt.Table, report) }); err != nil {
+			if err := writeFile(path, func(w io.Writer) error { return l.write(w, p, report) }); err != nil {
 				failed = errors.Join(failed, err)
 				continue
 			}
-			report.Files = append(report.Files, File{path, l.name, len(taken)})
+			report.Files = append(report.Files, File{path, l.name, len(p.places)})
 		}
 	}
 	return report, failed
-}
-
-// compare orders Results by test, server, client and source.
-func compare(a, b *parse.Result) int {
-	return cmp.Or(
-		cmp.Compare(a.TestID.String(), b.TestID.String()),
-		cmp.Compare(at(a.Server.Index), at(b.Server.Index)), cmp.Compare(a.Server.Name, b.Server.Name),
-		cmp.Compare(at(a.Client.Index), at(b.Client.Index)), cmp.Compare(a.Client.Name, b.Client.Name),
-		cmp.Compare(a.Source.File, b.Source.File), cmp.Compare(a.Source.Member, b.Source.Member), cmp.Compare(a.Source.Block, b.Source.Block),
-		cmp.Compare(a.ID, b.ID))
-}
-
-func at(i *int) int {
-	if i == nil {
-		return -1
-	}
-	return *i
 }
 
 // decimal is the shortest text that reads back as the same float64, without an exponent.

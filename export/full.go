@@ -74,10 +74,11 @@ var fullFields = []struct {
 	{"source_line", func(r *parse.Result) string { return strconv.Itoa(r.Source.Line) }},
 }
 
-func writeFull(w io.Writer, results []*parse.Result, t *parse.Table, _ *Report) error {
+func writeFull(w io.Writer, p *part, _ *Report) error {
 	var metrics []*parse.Metric
-	for m := range t.Columns(results) {
-		if m.GuideAlways || anyHas(results, m.Name) {
+	all, has := p.columns()
+	for _, m := range all {
+		if m.GuideAlways || has[m.Name] {
 			metrics = append(metrics, m)
 		}
 	}
@@ -92,14 +93,15 @@ func writeFull(w io.Writer, results []*parse.Result, t *parse.Table, _ *Report) 
 	if err := out.Write(row); err != nil {
 		return err
 	}
-	for _, r := range results {
+	err := p.each(func(_ int, r *parse.Result) error {
 		row = row[:0]
 		for _, f := range fullFields {
 			row = append(row, f.cell(r))
 		}
-		if err := out.Write(append(row, metricCells(r, metrics)...)); err != nil {
-			return err
-		}
+		return out.Write(append(row, metricCells(r, metrics)...))
+	})
+	if err != nil {
+		return err
 	}
 	out.Flush()
 	return out.Error()

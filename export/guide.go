@@ -19,10 +19,11 @@ var guideLabels = []struct {
 	{"command", func(r *parse.Result) string { return r.Labels.Command }},
 }
 
-func writeGuide(w io.Writer, results []*parse.Result, t *parse.Table, _ *Report) error {
+func writeGuide(w io.Writer, p *part, _ *Report) error {
 	var metrics []*parse.Metric
-	for m := range t.Columns(results) {
-		if m.Guide != "" && (m.GuideAlways || anyHas(results, m.Name)) {
+	all, has := p.columns()
+	for _, m := range all {
+		if m.Guide != "" && (m.GuideAlways || has[m.Name]) {
 			metrics = append(metrics, m)
 		}
 	}
@@ -38,26 +39,18 @@ func writeGuide(w io.Writer, results []*parse.Result, t *parse.Table, _ *Report)
 	if err := out.Write(row); err != nil {
 		return err
 	}
-	for _, r := range results {
+	err := p.each(func(_ int, r *parse.Result) error {
 		row = row[:0]
 		for _, l := range guideLabels {
 			row = append(row, l.cell(r))
 		}
-		if err := out.Write(append(row, metricCells(r, metrics)...)); err != nil {
-			return err
-		}
+		return out.Write(append(row, metricCells(r, metrics)...))
+	})
+	if err != nil {
+		return err
 	}
 	out.Flush()
 	return out.Error()
-}
-
-func anyHas(results []*parse.Result, metric string) bool {
-	for _, r := range results {
-		if _, ok := r.Metrics[metric]; ok {
-			return true
-		}
-	}
-	return false
 }
 
 // metricCells are a Result's values, empty where absent.

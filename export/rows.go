@@ -50,17 +50,23 @@ const (
 	leastTooLarge = 1e10
 )
 
-func writeMetricRows(w io.Writer, results []*parse.Result, t *parse.Table, report *Report) error {
-	rows := []metricRow{} // gocsv writes the header of an empty slice, but not of nil
-	names := networkNames(results)
+func writeMetricRows(w io.Writer, p *part, report *Report) error {
+	names := p.networkNames()
 	noClock := false
-	metrics := slices.Collect(t.Columns(results))
-	for i, r := range results {
+	metrics, _ := p.columns()
+	out := csv.NewWriter(w)
+	out.UseCRLF = true
+	rows := []metricRow{} // gocsv writes the header of an empty slice, but not of nil
+	if err := gocsv.MarshalCSV(rows, gocsv.NewSafeCSVWriter(out)); err != nil {
+		return err
+	}
+	err := p.each(func(i int, r *parse.Result) error {
+		rows = rows[:0]
 		seconds := totalTime(r)
 		if seconds == "" {
 			report.leftOut(r, "metric-rows leave the result out: neither its block nor a results.xml tells the time it took, and without it"+
 				" trt_perf_parser.py ends")
-			continue
+			return nil
 		}
 		noClock = noClock || r.System.SMClockMHz == nil || r.System.MemClockMHz == nil
 		for _, m := range metrics {
@@ -74,7 +80,7 @@ func writeMetricRows(w io.Writer, results []*parse.Result, t *parse.Table, repor
 			}
 			row := metricRow{
 				NetworkName: names[i], NetworkHash: r.ID, SMClock: float(r.System.SMClockMHz), MemClock: float(r.System.MemClockMHz),
-				PerfCaseName: names[i], TestName: names[i], OriginalTestName: baseName(r), PerfMetric: decimal(v.Value),
+				PerfCaseName: names[i], TestName: names[i], OriginalTestName: p.set.heads[p.places[i]].base, PerfMetric: decimal(v.Value),
 				TotalTime: seconds, StartTimestamp: upstreamTime(r.StartedAt), EndTimestamp: upstreamTime(r.EndedAt),
 				State: string(r.Status), Command: command(r), MetricType: m.MetricType,
 			}
@@ -83,15 +89,14 @@ func writeMetricRows(w io.Writer, results []*parse.Result, t *parse.Table, repor
 			}
 			rows = append(rows, row)
 		}
+		return gocsv.MarshalCSVWithoutHeaders(rows, gocsv.NewSafeCSVWriter(out))
+	})
+	if err != nil {
+		return err
 	}
 	if noClock {
 		report.Diagnostics = append(report.Diagnostics, parse.Diagnostic{Severity: parse.Info, Code: LeftOut,
 			Message: "metric-rows have no clocks for some results, and TRT_perf demands them: --sm-clock and --mem-clock give them"})
-	}
-	out := csv.NewWriter(w)
-	out.UseCRLF = true
-	if err := gocsv.MarshalCSV(rows, gocsv.NewSafeCSVWriter(out)); err != nil {
-		return err
 	}
 	return out.Error()
 }
@@ -127,14 +132,14 @@ func baseName(r *parse.Result) string {
 
 // networkNames names each Result so that no two share a name, also for a reader that ignores letter case: with the indices of server
 // and client where the test does not suffice, then with the block and at last the identity.
-func networkNames(results []*parse.Result) []string {
+func (p *part) networkNames() []string {
 	const steps = 4
-	names := make([]string, len(results))
-	step := make([]int, len(results))
+	names := make([]string, len(p.places))
+	step := make([]int, len(p.places))
 	for range steps {
 		taken := map[string][]int{}
-		for i, r := range results {
-			names[i] = networkName(r, step[i])
+		for i, place := range p.places {
+			names[i] = networkName(&p.set.heads[place], step[i])
 			key := strings.ReplaceAll(strings.ToLower(names[i]), "-refit", "") // as trt_perf_parser.py compares them
 			taken[key] = append(taken[key], i)
 		}
@@ -150,33 +155,36 @@ func networkNames(results []*parse.Result) []string {
 }
 
 // networkName is a name with as much behind it as a step asks for.
-func networkName(r *parse.Result, step int) string {
-	name := baseName(r)
-	if step >= 1 && (r.Server.Index != nil || r.Client.Index != nil) {
-		name += fmt.Sprintf("-%s-%s", cmp.Or(integer(r.Server.Index), r.Server.Name), cmp.Or(integer(r.Client.Index), r.Client.Name))
+func networkName(h *head, step int) string {
+	name := h.base
+	if step >= 1 && (h.server >= 0 || h.client >= 0) {
+		name += fmt.Sprintf("-%s-%s", cmp.Or(h.server.String(), h.serverName), cmp.Or(h.client.String(), h.clientName))
 	}
-	if step >= 2 && r.Source.Block > 0 {
-		name += fmt.Sprintf("-block%d", r.Source.Block)
+	if step >= 2 && h.block > 0 {
+		name += fmt.Sprintf("-block%d", h.block)
 	}
 	if step >= 3 {
-		name += "-" + r.ID[:min(12, len(r.ID))]
+		name += "-" + h.id[:min(12, len(h.id))]
 	}
 	end := ""
-	if r.Client.Concurrency != nil && !strings.HasSuffix(name, "_con:"+integer(r.Client.Concurrency)) {
-		end = "_con:" + integer(r.Client.Concurrency)
+	if h.concurrency >= 0 && !strings.HasSuffix(name, "_con:"+h.concurrency.String()) {
+		end = "_con:" + h.concurrency.String()
 	}
 	if utf8.RuneCountInString(name+end) <= longestName {
 		return name + end
 	}
 	end = ""
-	if r.Client.Concurrency != nil {
-		end = "_con:" + integer(r.Client.Concurrency)
+	if h.concurrency >= 0 {
+		end = "_con:" + h.concurrency.String()
 	}
 	return fit(name, end, longestName)
 }
 
 // CaseName is the network_name of a Result that shares its name with no other of the file.
-func CaseName(r *parse.Result) string { return networkName(r, 0) }
+func CaseName(r *parse.Result) string {
+	h := headOf(r)
+	return networkName(&h, 0)
+}
 
 // Fit returns a text of at most n characters. A longer one is cut and ends in "~" and a hash of the whole, so that two long texts stay two.
 func Fit(text string, n int) string { return fit(text, "", n) }

@@ -278,28 +278,25 @@ func breakdown(form *regexp.Regexp, text string) *Metric {
 }
 
 // Columns yields the rows of the table and, behind them in the order of their names, those metrics of some Results that are no rows
-// of the table.
-func (t *Table) Columns(results []*Result) iter.Seq[*Metric] {
+// of the table. Found are the names of the Results' metrics, and their units.
+func (t *Table) Columns(found map[string]string) iter.Seq[*Metric] {
 	return func(yield func(*Metric) bool) {
-		further := map[string]*Metric{}
-		for _, r := range results {
-			for name := range r.Metrics {
-				if _, ok := t.byName[name]; !ok && further[name] == nil {
-					if further[name] = t.ByName(name); further[name] == nil {
-						// One of the user's own, read with a table that is not at hand now.
-						own := Metric{Name: name, Unit: r.Metrics[name].Unit, Direction: Neutral, Custom: true}.complete()
-						further[name] = &own
-					}
-				}
-			}
-		}
 		for m := range t.All() {
 			if !yield(m) {
 				return
 			}
 		}
-		for _, name := range slices.Sorted(maps.Keys(further)) {
-			if !yield(further[name]) {
+		for _, name := range slices.Sorted(maps.Keys(found)) {
+			if _, ok := t.byName[name]; ok {
+				continue
+			}
+			m := t.ByName(name)
+			if m == nil {
+				// One of the user's own, read with a table that is not at hand now.
+				own := Metric{Name: name, Unit: found[name], Direction: Neutral, Custom: true}.complete()
+				m = &own
+			}
+			if !yield(m) {
 				return
 			}
 		}

@@ -193,7 +193,7 @@ func TestWithoutStoreKeepsStatus(t *testing.T) {
 	}
 	s := &settings{quiet: true}
 	std := stdio{nil, &bytes.Buffer{}, &bytes.Buffer{}, func(string) string { return "" }}
-	p := &pipeline{settings: s, std: std, report: newReporter(s, std), keep: true, seen: map[identity]bool{}, place: map[identity]int{}}
+	p := &pipeline{settings: s, std: std, report: newReporter(s, std), kept: newKept(0), seen: map[identity]bool{}}
 	p.store = localStore{db, p}
 	first, second := runOf(t, true), runOf(t, false)
 	if err := p.take(context.Background(), first); err != nil {
@@ -205,8 +205,9 @@ func TestWithoutStoreKeepsStatus(t *testing.T) {
 	if err := p.take(context.Background(), second); err != nil {
 		t.Fatal(err)
 	}
-	if !p.storeFailed || len(p.results) != 1 || p.results[0].Valid() {
-		t.Errorf("the store failed: %v, results %+v", p.storeFailed, p.results)
+	kept, err := p.kept.get(0)
+	if err != nil || !p.storeFailed || p.kept.set.Len() != 1 || kept.Valid() {
+		t.Errorf("the store failed: %v, results %+v, %v", p.storeFailed, kept, err)
 	}
 }
 

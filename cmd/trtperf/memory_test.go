@@ -47,18 +47,24 @@ func TestFlatMemory(t *testing.T) {
 	for name, c := range map[string]struct {
 		generate []string // what is piped into the command; nothing for a tree
 		path     string   // by which it is given
+		process  bool     // and not only parsed
 	}{
-		"10 GB log":                 {[]string{"log", "-size", size(10 << 10)}, "-"},
-		"10 GB without a line end":  {[]string{"line", "-size", size(10 << 10)}, "-"},
-		"1 GB results.xml":          {[]string{"xml", "-size", size(1 << 10)}, "results.xml"},
-		"900 MB system-out":         {[]string{"xml", "-one", "-size", size(1000)}, "results.xml"},
-		"450 MB CSV":                {[]string{"csv", "-size", size(450)}, "-"},
-		"450 MB CSV, small rows":    {[]string{"csv", "-rows", "-size", size(450)}, "-"},
-		"1,000,000 files":           {nil, tree},
-		"a log of 512 MB in a file": {nil, log},
+		"10 GB log":                 {[]string{"log", "-size", size(10 << 10)}, "-", false},
+		"10 GB without a line end":  {[]string{"line", "-size", size(10 << 10)}, "-", false},
+		"1 GB results.xml":          {[]string{"xml", "-size", size(1 << 10)}, "results.xml", false},
+		"900 MB system-out":         {[]string{"xml", "-one", "-size", size(1000)}, "results.xml", false},
+		"450 MB CSV":                {[]string{"csv", "-size", size(450)}, "-", false},
+		"450 MB CSV, small rows":    {[]string{"csv", "-rows", "-size", size(450)}, "-", false},
+		"450 MB CSV, to SQLite":     {[]string{"csv", "-size", size(450)}, "-", true},
+		"1,000,000 files":           {nil, tree, false},
+		"a log of 512 MB in a file": {nil, log, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			command := exec.Command(peak, "peak", program, "parse", "-q", c.path)
+			args := []string{"peak", program, "parse", "-q", c.path}
+			if c.process {
+				args = []string{"peak", program, "process", "-q", "-o", "out", c.path}
+			}
+			command := exec.Command(peak, args...)
 			command.Dir = t.TempDir()
 			if c.generate != nil {
 				source := exec.Command(generator, c.generate...)

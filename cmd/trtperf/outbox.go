@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"text/tabwriter"
 	"time"
@@ -100,21 +101,20 @@ func (p *pipeline) preview(ctx context.Context, d *dispatch, paths []string) err
 		})
 	}
 	if len(paths) > 0 {
-		p.keep, p.store = true, &memory{}
+		p.kept, p.store = newKept(math.MaxInt), &memory{}
 		err := p.read(ctx, paths)
 		for _, t := range d.targets {
 			if err != nil {
 				break
 			}
 			err = show(t, func(yield func(upload.Item) error) error {
-				for _, r := range p.results {
+				return p.kept.each(func(r *parse.Result) error {
 					if why := p.withhold(r); why != "" {
 						p.report.delivery(parse.Delivery{Target: t.String(), ID: r.ID, Outcome: parse.Withheld, Reason: why})
-					} else if err := yield(upload.Item{Result: r}); err != nil {
-						return err
+						return nil
 					}
-				}
-				return nil
+					return yield(upload.Item{Result: r})
+				})
 			})
 		}
 		return p.finish(ctx, err)

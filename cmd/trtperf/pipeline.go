@@ -45,10 +45,8 @@ type pipeline struct {
 	conditions []int
 	// seen are the identities of this command's Results.
 	seen map[identity]bool // whether it is valid
-	// results are the Results, merged, in the order in which they were found; kept only where keep is set.
-	keep    bool
-	results []*parse.Result
-	place   map[identity]int
+	// kept are the Results, for commands that need them once more when all have been read; else nil.
+	kept *kept
 	// targets are where Results are owed to as they are committed.
 	targets []upload.Target
 	// storeFailed says that the local store could not be opened or written, and that the command goes on without.
@@ -68,7 +66,7 @@ func newPipeline(s *settings, std stdio) (*pipeline, error) {
 			Message: fmt.Sprintf("the expression of %s holds no text of four letters that every hit has, so every line of every log is tried", name)})
 	}
 	return &pipeline{settings: s, std: std, report: report, reading: reading, seen: map[identity]bool{},
-		place: map[identity]int{}, owing: map[string]int{}, ledger: parse.Ledger{Targets: map[string]parse.Tally{}}}, nil
+		owing: map[string]int{}, ledger: parse.Ledger{Targets: map[string]parse.Tally{}}}, nil
 }
 
 func (p *pipeline) condition(code int) {
@@ -213,15 +211,9 @@ func (p *pipeline) note(r *parse.Result) {
 	key := identityOf(r.ID)
 	p.seen[key] = r.Valid()
 	p.tally(r.Valid(), 1)
-	if !p.keep {
-		return
+	if p.kept != nil {
+		p.kept.put(r)
 	}
-	if i, ok := p.place[key]; ok {
-		p.results[i] = r
-		return
-	}
-	p.place[key] = len(p.results)
-	p.results = append(p.results, r)
 }
 
 // identity is the beginning of a Result's identity, long enough to be unique.

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"math"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -56,7 +57,9 @@ func processPaths(ctx context.Context, s *settings, std stdio, paths []string, b
 	if err != nil {
 		return err
 	}
-	p.keep, p.targets = true, d.targets
+	p.kept, p.targets = newKept(keptInMemory), d.targets
+	defer p.kept.close()
+	p.kept.limitMemory(processSoftLimit)
 	for _, code := range before.conditions {
 		p.condition(code)
 	}
@@ -74,7 +77,8 @@ func processPaths(ctx context.Context, s *settings, std stdio, paths []string, b
 			}
 			return nil
 		}
-		p.report.say("stored   %d results in %s", len(p.results), s.database())
+		p.report.say("stored   %d results in %s", p.kept.set.Len(), s.database())
+		p.kept.limitMemory(uploadSoftLimit)
 		return p.deliver(ctx, db, d)
 	})
 }
@@ -83,7 +87,7 @@ func processPaths(ctx context.Context, s *settings, std stdio, paths []string, b
 // store that cannot be had.
 func (p *pipeline) withStore(ctx context.Context, f func(context.Context, *sqlite.DB) error) error {
 	db, err := sqlite.Open(ctx, p.settings.database(), sqlite.Wait(p.settings.dbWait))
-	if err != nil && p.keep && ctx.Err() == nil {
+	if err != nil && p.kept != nil && ctx.Err() == nil {
 		p.withoutStore(err)
 		return p.finish(ctx, f(ctx, nil))
 	}
@@ -105,8 +109,12 @@ func (p *pipeline) withoutStore(err error) {
 	p.report.diagnostic(parse.Diagnostic{Severity: parse.Error, Code: "store", File: p.settings.database(),
 		Message: err.Error() + "; the CSVs are written all the same"})
 	known := &memory{known: map[identity]*parse.Result{}}
-	for _, r := range p.results {
+	err = p.kept.each(func(r *parse.Result) error {
 		known.known[identityOf(r.ID)] = r
+		return nil
+	})
+	if err != nil { // then the CSVs cannot be written either
+		p.report.diagnostic(parse.Diagnostic{Severity: parse.Error, Code: "output", Message: err.Error()})
 	}
 	p.store = known
 }
@@ -126,7 +134,7 @@ func (l localStore) commit(ctx context.Context, results []*parse.Result, reading
 		owing.Targets = append(owing.Targets, t.String())
 	}
 	committed, err := l.db.CommitOwing(ctx, owing, results, readings...)
-	if err != nil && l.p.keep && ctx.Err() == nil {
+	if err != nil && l.p.kept != nil && ctx.Err() == nil {
 		l.p.withoutStore(err)
 		return l.p.store.commit(ctx, results, readings)
 	}
@@ -143,8 +151,8 @@ func (l localStore) commit(ctx context.Context, results []*parse.Result, reading
 // export writes the CSVs of the command's Results. A file that cannot be written is told of and makes the exit code, nothing more.
 func (p *pipeline) export(layouts []export.Layout) {
 	s := p.settings
-	report, err := export.Write(s.outputDir, p.results, export.Options{Table: p.reading.Table, Layouts: layouts, IncludeFailed: s.includeFailed,
-		PerTest: s.perTest})
+	report, err := p.kept.set.Write(s.outputDir, export.Options{Table: p.reading.Table, Layouts: layouts, IncludeFailed: s.includeFailed,
+		PerTest: s.perTest}, p.kept.get)
 	for _, d := range report.Diagnostics {
 		p.report.diagnostic(d)
 	}
@@ -182,7 +190,11 @@ func exportCommand(s *settings, std stdio) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			p.keep = true
+			p.kept = newKept(keptInMemory)
+			if s.from == "" {
+				p.kept.most = math.MaxInt // the store of this command is in memory anyway
+			}
+			defer p.kept.close()
 			p.store = &memory{}
 			ctx := cmd.Context()
 			if s.from != "" {
@@ -215,7 +227,7 @@ func (p *pipeline) readStore(ctx context.Context, path string) error {
 		p.note(r)
 		return nil
 	})
-	if len(p.results) == 0 {
+	if p.kept.set.Len() == 0 {
 		p.condition(exitNothing)
 	}
 	if p.ledger.Results.Failed > 0 {

