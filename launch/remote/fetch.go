@@ -15,13 +15,15 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/trtperf/trtperf/parse/run"
 )
 
 // manifestName is the last member of a run's stream: the hash of each file.
 const manifestName = ".trtperf-manifest.json"
 
-// secretNames are files of a run that stay where they are.
-var secretNames = map[string]bool{"internal_request_auth_key.txt": true, "internal_request_auth_key.txt.lock": true}
+// errNoHashes says that a stream ended too early.
+var errNoHashes = errors.New("the stream ended before its list of hashes: not all results are here")
 
 // Fetched says what came back.
 type Fetched struct {
@@ -37,18 +39,14 @@ func (s *Session) Fetch(ctx context.Context, from, to, program string) (Fetched,
 	if err := os.MkdirAll(to, 0o777); err != nil {
 		return done, err
 	}
-	out, fromFar := io.Pipe()
-	ended := make(chan error, 1)
-	go func() {
-		err := s.Run(ctx, Stdio{Out: fromFar}, program, "far", "send", "--", from)
-		fromFar.CloseWithError(err)
-		ended <- err
-	}()
-	err := takeRun(bufio.NewReaderSize(out, 1<<20), to, &done)
-	out.CloseWithError(errors.New("the stream is not read to its end"))
-	// What the far side says is the cause where both sides complain.
-	if far := <-ended; far != nil {
-		err = far
+	far, err := s.start(ctx, program, "far", "send", "--", from)
+	if err != nil {
+		return done, err
+	}
+	err = takeRun(bufio.NewReaderSize(far.out, 1<<20), to, &done)
+	// Where the stream breaks off the far side says why. What this side could not do with it ends the far side too, and is the cause itself.
+	if said := far.wait(); said != nil && (err == nil || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, errNoHashes)) {
+		err = said
 	}
 	done.Took = time.Since(started)
 	if err != nil {
@@ -57,7 +55,7 @@ func (s *Session) Fetch(ctx context.Context, from, to, program string) (Fetched,
 	return done, nil
 }
 
-// Send is the far side of a fetch: it writes a run's files as a tar stream. A file that grows meanwhile is sent as long as it was; one that is gone is
+// Send is the far side of a fetch: it writes a run's files as a tar stream, but for secrets, which stay where they are. A file that grows meanwhile is sent as long as it was; one that is gone is
 // left out.
 func Send(out io.Writer, from string) error {
 	w := bufio.NewWriterSize(out, 1<<20)
@@ -67,7 +65,7 @@ func Send(out io.Writer, from string) error {
 		if err != nil {
 			return err
 		}
-		if !d.Type().IsRegular() || secretNames[d.Name()] {
+		if !d.Type().IsRegular() || run.KnownOf(d.Name()).Secret {
 			return nil
 		}
 		rel, err := filepath.Rel(from, at)
@@ -126,7 +124,7 @@ func takeRun(in io.Reader, to string, done *Fetched) error {
 	}
 	text, err := root.ReadFile(manifestName)
 	if err != nil {
-		return errors.New("the stream ended before its list of hashes: not all results are here")
+		return errNoHashes
 	}
 	if err := root.Remove(manifestName); err != nil {
 		return err

@@ -3,6 +3,7 @@ package remote
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -119,29 +120,14 @@ func (s *Session) Prepare(ctx context.Context, here, tree string, p Place, tell 
 
 // lock takes a lock on the far side and returns what lets it go. A connection that is lost lets it go too.
 func (s *Session) lock(ctx context.Context, program, at string) (func(), error) {
-	hold, release, err := os.Pipe()
+	held, err := s.start(ctx, program, "far", "lock", "--", at)
 	if err != nil {
 		return nil, err
 	}
-	out, got := io.Pipe()
-	ended := make(chan error, 1)
-	go func() {
-		err := s.Run(ctx, Stdio{In: hold, Out: got}, program, "far", "lock", "--", at)
-		got.CloseWithError(errors.Join(err, io.ErrUnexpectedEOF))
-		hold.Close()
-		ended <- err
-	}()
-	if _, err := bufio.NewReader(out).ReadString('\n'); err != nil {
-		release.Close()
-		if far := <-ended; far != nil {
-			err = far
-		}
-		return nil, fmt.Errorf("lock of the sources: %w", err)
+	if _, err := bufio.NewReader(held.out).ReadString('\n'); err != nil {
+		return nil, fmt.Errorf("lock of the sources: %w", cmp.Or(held.wait(), err))
 	}
-	return func() {
-		release.Close()
-		<-ended
-	}, nil
+	return func() { _ = held.wait() }, nil
 }
 
 // Carry has a plan carried out at its place and follows it to its end, also when the connection drops in between: the job goes on, and the far side's
@@ -167,25 +153,16 @@ const patience = 10 * time.Minute
 func (s *Session) carry(ctx, connection context.Context, program string, plan []byte, to Listener) (launch.Outcome, error) {
 	connection, cut := context.WithCancel(connection)
 	defer cut()
-	// A pipe of the system: what runs ends with its process, and not only when all that it could still be told has been said.
-	in, orders, err := os.Pipe()
+	far, err := s.start(connection, program, "far", "launch")
 	if err != nil {
 		return launch.Outcome{}, err
 	}
-	out, said := io.Pipe()
-	ended := make(chan error, 1)
-	go func() {
-		err := s.Run(connection, Stdio{In: in, Out: said}, program, "far", "launch")
-		in.Close()
-		said.Close()
-		ended <- err
-	}()
 	var writing sync.Mutex
 	give := func(o order) {
 		writing.Lock()
 		defer writing.Unlock()
 		// An error shows as the end of the far side's program.
-		_ = json.NewEncoder(orders).Encode(o)
+		_ = json.NewEncoder(far.in).Encode(o)
 	}
 	go func() {
 		give(order{Plan: string(plan), Follow: to.Log != nil})
@@ -202,7 +179,7 @@ func (s *Session) carry(ctx, connection context.Context, program string, plan []
 	}()
 	var outcome *launch.Outcome
 	var failed error
-	for decoder := json.NewDecoder(out); ; {
+	for decoder := json.NewDecoder(far.out); ; {
 		var m message
 		if err := decoder.Decode(&m); err != nil {
 			break // the program's own end says why
@@ -219,9 +196,7 @@ func (s *Session) carry(ctx, connection context.Context, program string, plan []
 			failed = errors.New(m.Error)
 		}
 	}
-	out.CloseWithError(io.ErrClosedPipe)
-	orders.Close()
-	err = <-ended
+	err = far.wait()
 	switch {
 	case outcome != nil:
 		return *outcome, failed

@@ -196,6 +196,13 @@ func TestSession(t *testing.T) {
 			t.Fatal(err)
 		}
 		same(t, from, to)
+		inTheWay := filepath.Join(t.TempDir(), "to")
+		if err := os.MkdirAll(filepath.Join(inTheWay, "results.xml", "a directory"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Fetch(ctx, from, inTheWay, far); err == nil || !strings.Contains(err.Error(), "results.xml: ") || strings.Contains(err.Error(), "exit code") {
+			t.Errorf("what this side cannot write: %v", err)
+		}
 		if _, err := s.Fetch(ctx, from+"x", to, far); err == nil || !strings.Contains(err.Error(), "no such file") {
 			t.Errorf("a run that is not there: %v", err)
 		}

@@ -241,6 +241,40 @@ func (s *Session) Run(ctx context.Context, std Stdio, argv ...string) error {
 	return err
 }
 
+// process is a command on the far side that runs while this side talks with it.
+type process struct {
+	// In and out are pipes of the system: ssh has them itself, so nothing is copied on the way, and its end is the end of both.
+	in, out *os.File
+	ended   chan error
+}
+
+// start starts a command as Run runs it.
+func (s *Session) start(ctx context.Context, argv ...string) (*process, error) {
+	theirs, in, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	out, said, err := os.Pipe()
+	if err != nil {
+		return nil, errors.Join(err, theirs.Close(), in.Close())
+	}
+	p := &process{in: in, out: out, ended: make(chan error, 1)}
+	go func() {
+		err := s.Run(ctx, Stdio{In: theirs, Out: said}, argv...)
+		theirs.Close()
+		said.Close()
+		p.ended <- err
+	}()
+	return p, nil
+}
+
+// wait ends the talk and returns Run's error.
+func (p *process) wait() error {
+	p.in.Close()
+	p.out.Close()
+	return <-p.ended
+}
+
 // CommandError says that a command ran on the far side and failed.
 type CommandError struct {
 	Argv   []string

@@ -172,27 +172,18 @@ func (s *Session) tar(ctx context.Context, tree, to, program string) (Synced, er
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	toFar, in, err := os.Pipe()
+	far, err := s.start(ctx, program, "far", "receive", "--", to)
 	if err != nil {
 		return done, err
 	}
-	out, fromFar := io.Pipe()
-	ended := make(chan error, 1)
-	go func() {
-		err := s.Run(ctx, Stdio{In: toFar, Out: fromFar}, program, "far", "receive", "--", to)
-		fromFar.CloseWithError(cmp.Or(err, io.EOF))
-		toFar.Close()
-		ended <- err
-	}()
 	fail := func(err error) (Synced, error) {
 		cancel()
-		in.Close()
-		if far := <-ended; far != nil && !errors.Is(far, context.Canceled) {
-			return done, far
+		if said := far.wait(); said != nil && !errors.Is(said, context.Canceled) {
+			return done, said
 		}
 		return done, err
 	}
-	w := bufio.NewWriterSize(in, 1<<20)
+	w := bufio.NewWriterSize(far.in, 1<<20)
 	e := json.NewEncoder(w)
 	if err := e.Encode(entries); err != nil {
 		return fail(err)
@@ -201,7 +192,7 @@ func (s *Session) tar(ctx context.Context, tree, to, program string) (Synced, er
 		return fail(err)
 	}
 	var need needs
-	if err := json.NewDecoder(out).Decode(&need); err != nil {
+	if err := json.NewDecoder(far.out).Decode(&need); err != nil {
 		return fail(err)
 	}
 	done.Deleted = need.Deleted
@@ -217,10 +208,10 @@ func (s *Session) tar(ctx context.Context, tree, to, program string) (Synced, er
 		done.Files++
 		done.Bytes += n
 	}
-	if err := cmp.Or(archive.Close(), w.Flush(), in.Close()); err != nil {
+	if err := cmp.Or(archive.Close(), w.Flush()); err != nil {
 		return fail(err)
 	}
-	return done, <-ended
+	return done, far.wait()
 }
 
 // needs is the far side's answer to a listing.

@@ -54,6 +54,8 @@ type Known struct {
 	Left string
 	// Test says that its directory is a test's own.
 	Test bool
+	// Secret says that it is never read, copied or sent.
+	Secret bool
 	// JobLog says that it is a Slurm job's own output.
 	JobLog bool
 }
@@ -62,10 +64,10 @@ type Known struct {
 func KnownOf(file string) Known {
 	name := unpacked(path.Base(file))
 	p := placeOf(name)
-	k := Known{Role: p.role, Folder: p.folder, Test: p.test && !runPart(path.Dir(file)), JobLog: p.kind == jobLog}
+	k := Known{Role: p.role, Folder: p.folder, Test: p.test && !runPart(path.Dir(file)), JobLog: p.kind == jobLog, Secret: p.kind == secretFile}
 	ending := strings.ToLower(path.Ext(name))
 	switch {
-	case p.kind == secretFile:
+	case k.Secret:
 		k.Left = p.reason
 	case p.kind == archiveFile:
 		k.Left = ArchiveLeft
