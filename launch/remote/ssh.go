@@ -15,7 +15,8 @@ import (
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
-	"mvdan.cc/sh/v3/syntax"
+
+	"github.com/trtperf/trtperf/launch/script"
 )
 
 // ErrConnection says that the connection is gone, and not that a command on the far side failed.
@@ -185,23 +186,6 @@ func (s *Session) Reconnect(ctx context.Context) error {
 	return nil
 }
 
-// Quote returns argv as one line of a POSIX shell.
-func Quote(argv []string) (string, error) {
-	words := make([]string, len(argv))
-	for i, word := range argv {
-		// Every word in single quotes: no shell of the far side, whichever it is, finds anything to replace in it.
-		if strings.ContainsRune(word, 0) {
-			return "", fmt.Errorf("%q holds a NUL, which no argument can", word)
-		}
-		quoted, err := syntax.Quote(word, syntax.LangPOSIX)
-		if err != nil {
-			quoted = "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
-		}
-		words[i] = quoted
-	}
-	return strings.Join(words, " "), nil
-}
-
 // Stdio are the streams of a command on the far side; nil ones are empty.
 type Stdio struct {
 	In       io.Reader
@@ -211,7 +195,7 @@ type Stdio struct {
 // Run runs a command on the far side. The error is [ErrConnection], an *[exec.ExitError] with the command's own exit code, or that of ctx, whose
 // end takes the command's streams away and does not end it over there.
 func (s *Session) Run(ctx context.Context, std Stdio, argv ...string) error {
-	line, err := Quote(argv)
+	line, err := script.ForAnyShell(argv)
 	if err != nil {
 		return err
 	}

@@ -38,6 +38,22 @@ func Words(words []string) (string, error) {
 	return strings.Join(quoted, " "), nil
 }
 
+// ForAnyShell quotes an argument list for a shell that may be any descendant of Bourne's, as the login shell of another machine.
+func ForAnyShell(words []string) (string, error) {
+	quoted := make([]string, len(words))
+	for i, w := range words {
+		switch {
+		case strings.ContainsRune(w, 0):
+			return "", fmt.Errorf("%q holds a NUL, which no argument can", w)
+		case plain.MatchString(w):
+			quoted[i] = w
+		default:
+			quoted[i] = "'" + strings.ReplaceAll(w, "'", `'\''`) + "'"
+		}
+	}
+	return strings.Join(quoted, " "), nil
+}
+
 // harmless words mean themselves in every shell as long as no file's name matches their brackets.
 var harmless = regexp.MustCompile(`^[\w@%+=:,./\[\]-]+$`)
 

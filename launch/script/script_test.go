@@ -42,6 +42,21 @@ func TestQuote(t *testing.T) {
 	}
 }
 
+// TestForAnyShell has the system's sh, which need not be Bash, read back what was quoted.
+func TestForAnyShell(t *testing.T) {
+	quoted, err := script.ForAnyShell(words)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.Command("sh", "-c", "printf '%s\\0' "+quoted).Output()
+	if err != nil || string(out) != strings.Join(words, "\x00")+"\x00" {
+		t.Errorf("got %q, %v", out, err)
+	}
+	if _, err := script.ForAnyShell([]string{"a\x00b"}); err == nil {
+		t.Error("a zero byte is quoted")
+	}
+}
+
 func printed(t *testing.T, dir, text string) string {
 	t.Helper()
 	command := exec.Command("bash", "--norc", "-c", text)
