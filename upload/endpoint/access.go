@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"net/url"
-	"os"
 	"strings"
 )
 
@@ -88,19 +87,3 @@ func (a Access) String() string {
 
 // GoString hides the value.
 func (a Access) GoString() string { return a.String() }
-
-// Variable looks up an environment variable, or the file that the variable with _FILE behind its name names.
-func Variable(getenv func(string) string, name string) (string, error) {
-	if value := getenv(name); value != "" {
-		return value, nil
-	}
-	file := getenv(name + "_FILE")
-	if file == "" {
-		return "", nil
-	}
-	text, err := os.ReadFile(file)
-	if err != nil {
-		return "", fmt.Errorf("%s_FILE: %w", name, err)
-	}
-	return strings.TrimRight(string(text), "\r\n"), nil
-}

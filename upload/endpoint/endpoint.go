@@ -8,7 +8,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -17,6 +16,8 @@ import (
 	"os"
 	"sync"
 	"time"
+
+	"github.com/trtperf/trtperf/upload"
 )
 
 // Limits bound how long a request may stand still.
@@ -57,7 +58,7 @@ type Transport struct {
 
 // New returns a Transport. It makes no connection.
 func New(c Config) (*Transport, error) {
-	roots, err := trusted(c.CAFile)
+	roots, err := upload.Trusted(c.CAFile)
 	if err != nil {
 		return nil, err
 	}
@@ -82,25 +83,6 @@ func New(c Config) (*Transport, error) {
 		DisableCompression:    true,
 		ReadBufferSize:        64 << 10,
 	}}, nil
-}
-
-// trusted returns the system's certificates with those of a file; nil, the system's alone, without one.
-func trusted(file string) (*x509.CertPool, error) {
-	if file == "" {
-		return nil, nil
-	}
-	text, err := os.ReadFile(file)
-	if err != nil {
-		return nil, fmt.Errorf("CA file: %w", err)
-	}
-	roots, err := x509.SystemCertPool()
-	if err != nil {
-		roots = x509.NewCertPool()
-	}
-	if !roots.AppendCertsFromPEM(text) {
-		return nil, fmt.Errorf("CA file %s holds no certificate in PEM form", file)
-	}
-	return roots, nil
 }
 
 // Close closes idle connections.

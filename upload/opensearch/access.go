@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/trtperf/trtperf/upload"
 	"github.com/trtperf/trtperf/upload/endpoint"
 )
 
@@ -16,7 +17,7 @@ const Variables = "TRTPERF_OPENSEARCH_USER and TRTPERF_OPENSEARCH_PASSWORD, or T
 func Credentials(getenv func(string) string) (endpoint.Access, error) {
 	var failed error
 	read := func(name string) string {
-		value, err := endpoint.Variable(getenv, name)
+		value, err := upload.Variable(getenv, name)
 		failed = errors.Join(failed, err)
 		return value
 	}

@@ -66,7 +66,7 @@ func openTarget(target string, s upload.Settings) (*Store, error) {
 
 // baseOf is the gateway's URL from the environment.
 func baseOf(getenv func(string) string, scheme string) (string, error) {
-	text, err := endpoint.Variable(getenv, baseVariable)
+	text, err := upload.Variable(getenv, baseVariable)
 	if err != nil {
 		return "", err
 	}
@@ -96,8 +96,8 @@ func credentials(getenv func(string) string, project string) (endpoint.Access, e
 		{"OPEN_SEARCH_DB_CREDENTIALS_USR", "OPEN_SEARCH_DB_CREDENTIALS_PSW"},
 	} {
 		var failed [2]error
-		user, failed[0] = endpoint.Variable(getenv, names[0])
-		password, failed[1] = endpoint.Variable(getenv, names[1])
+		user, failed[0] = upload.Variable(getenv, names[0])
+		password, failed[1] = upload.Variable(getenv, names[1])
 		if err := errors.Join(failed[:]...); err != nil {
 			return endpoint.Access{}, err
 		}

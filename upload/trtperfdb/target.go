@@ -4,12 +4,10 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
 	"net/url"
-	"os"
 	"regexp"
 	"strings"
 	"time"
@@ -124,7 +122,7 @@ func config(target string, s upload.Settings) (*mysql.Config, error) {
 		return nil, err
 	}
 	if a.tls {
-		roots, err := trusted(s.CAFile)
+		roots, err := upload.Trusted(s.CAFile)
 		if err != nil {
 			return nil, err
 		}
@@ -146,24 +144,11 @@ func config(target string, s upload.Settings) (*mysql.Config, error) {
 
 // credentials reads user and password from the environment: TRTPERF_MYSQL_USER and TRTPERF_MYSQL_PASSWORD, else the DB_USER and DB_PASSWORD of
 // trt_perf_parser.py. With _FILE behind the name the variable names a file that holds the value.
-func credentials(getenv func(string) string) (user, password string, err error) {
-	read := func(name string) string {
-		if value := getenv(name); value != "" {
-			return value
-		}
-		file := getenv(name + "_FILE")
-		if file == "" {
-			return ""
-		}
-		text, e := os.ReadFile(file)
-		if e != nil {
-			err = errors.Join(err, fmt.Errorf("%s_FILE: %w", name, e))
-		}
-		return strings.TrimRight(string(text), "\r\n")
-	}
+func credentials(getenv func(string) string) (user, password string, _ error) {
 	for _, names := range [][2]string{{"TRTPERF_MYSQL_USER", "TRTPERF_MYSQL_PASSWORD"}, {"DB_USER", "DB_PASSWORD"}} {
-		user, password = read(names[0]), read(names[1])
-		switch {
+		user, noUser := upload.Variable(getenv, names[0])
+		password, noPassword := upload.Variable(getenv, names[1])
+		switch err := errors.Join(noUser, noPassword); {
 		case err != nil:
 			return "", "", err
 		case user != "":
@@ -173,23 +158,4 @@ func credentials(getenv func(string) string) (user, password string, err error) 
 		}
 	}
 	return "", "", fmt.Errorf("no user for the database: set %s, or DB_USER and DB_PASSWORD", Variables)
-}
-
-// trusted returns the system's certificates with those of a file; nil, the system's alone, without one.
-func trusted(file string) (*x509.CertPool, error) {
-	if file == "" {
-		return nil, nil
-	}
-	text, err := os.ReadFile(file)
-	if err != nil {
-		return nil, fmt.Errorf("CA file: %w", err)
-	}
-	roots, err := x509.SystemCertPool()
-	if err != nil {
-		roots = x509.NewCertPool()
-	}
-	if !roots.AppendCertsFromPEM(text) {
-		return nil, fmt.Errorf("CA file %s holds no certificate in PEM form", file)
-	}
-	return roots, nil
 }
