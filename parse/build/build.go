@@ -63,16 +63,12 @@ func FromEnvironment(getenv func(string) string) parse.Job {
 	}
 	job.Link = cmp.Or(b.JobURL, b.URL)
 	if job.Link != "" {
-		post := strings.Contains(job.Link, "PostMerge")
+		post := IsPostMerge(job.Link)
 		b.PostMerge = &post
 		pull := b.JobURL != "" && !post
 		b.PullRequest = &pull
 	}
-	branch := getenv("TRTLLM_BRANCH")
-	if m := jobBranch.FindStringSubmatch(b.JobURL); m != nil {
-		branch = m[1]
-	}
-	b.Branch = cmp.Or(text(g.Branch), branch)
+	b.Branch = cmp.Or(text(g.Branch), BranchOf(b.JobURL), getenv("TRTLLM_BRANCH"))
 	if api := text(g.API); b.PullRequest != nil && *b.PullRequest && api != "" {
 		if m := pullNumber.FindStringSubmatch(api); m != nil {
 			b.TriggerID = m[1]
@@ -87,6 +83,17 @@ func FromEnvironment(getenv func(string) string) parse.Job {
 		b.TriggerCommit = job.Commit
 	}
 	return job
+}
+
+// IsPostMerge reports whether a link is to a job after a merge, by upstream's rule.
+func IsPostMerge(link string) bool { return strings.Contains(link, "PostMerge") }
+
+// BranchOf is the branch that stands in the link to one of upstream's jobs; empty for any other link.
+func BranchOf(link string) string {
+	if m := jobBranch.FindStringSubmatch(link); m != nil {
+		return m[1]
+	}
+	return ""
 }
 
 // text returns a JSON text or number as text, and nothing for any other value.

@@ -23,6 +23,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/trtperf/trtperf/parse"
+	"github.com/trtperf/trtperf/parse/build"
 	"github.com/trtperf/trtperf/upload"
 )
 
@@ -240,7 +241,7 @@ func postMerge(r *parse.Result) *bool {
 	case r.Job.Build.PostMerge != nil:
 		return r.Job.Build.PostMerge
 	case url != "":
-		return new(strings.Contains(url, "PostMerge"))
+		return new(build.IsPostMerge(url))
 	}
 	return nil
 }
@@ -256,20 +257,8 @@ func pullRequest(r *parse.Result) *bool {
 	return nil
 }
 
-var branchOf = regexp.MustCompile(`/job/LLM/job/([^/]+)/job/`)
-
 // branch is the branch: as the job's environment told it, else as it stands in the link to one of upstream's jobs.
-func branch(r *parse.Result) string {
-	if r.Job.Build.Branch != "" {
-		return r.Job.Build.Branch
-	}
-	if url := jobURL(r); url != "" {
-		if m := branchOf.FindStringSubmatch(url); m != nil {
-			return m[1]
-		}
-	}
-	return ""
-}
+func branch(r *parse.Result) string { return cmp.Or(r.Job.Build.Branch, build.BranchOf(jobURL(r))) }
 
 // Encoder makes documents. Several goroutines may use one.
 type Encoder struct {
