@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/trtperf/trtperf/parse/spelling"
 )
 
 // collectLimit is how long pytest may take to collect a file's tests.
@@ -62,7 +64,7 @@ func (s *Spec) collect(ctx context.Context) error {
 	if len(ids) == 0 {
 		return fmt.Errorf("pytest finds no test in %s", s.Module)
 	}
-	slices.SortStableFunc(ids, func(a, b string) int { return apart(node, a) - apart(node, b) })
+	slices.SortStableFunc(ids, func(a, b string) int { return spelling.Distance(node, a) - spelling.Distance(node, b) })
 	return fmt.Errorf("pytest knows no test %s; of its %d tests the nearest are\n  %s", node, len(ids), strings.Join(ids[:min(len(ids), nearest)], "\n  "))
 }
 
@@ -82,27 +84,6 @@ func lastLine(text []byte) string {
 		}
 	}
 	return last
-}
-
-// apart is the number of letters to insert, delete or replace to turn a into b.
-func apart(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, diagonal+1)
-		}
-	}
-	return row[len(b)]
 }
 
 var declared = regexp.MustCompile(`addoption\(\s*["'](--[\w-]+)["']`)

@@ -24,6 +24,7 @@ import (
 	"github.com/trtperf/trtperf/parse/build"
 	"github.com/trtperf/trtperf/parse/custom"
 	runs "github.com/trtperf/trtperf/parse/run"
+	"github.com/trtperf/trtperf/parse/spelling"
 	"github.com/trtperf/trtperf/upload/sqlite"
 )
 
@@ -478,7 +479,7 @@ func (s *settings) database() string {
 func didYouMean(word, dashes string, known map[string]bool) string {
 	best, least := "", 3
 	for k := range known {
-		if d := distance(word, k); d < least || d == least && best != "" && k < best {
+		if d := spelling.Distance(word, k); d < least || d == least && best != "" && k < best {
 			best, least = k, d
 		}
 	}
@@ -486,25 +487,4 @@ func didYouMean(word, dashes string, known map[string]bool) string {
 		return ""
 	}
 	return fmt.Sprintf(" (did you mean %s%s?)", dashes, best)
-}
-
-// distance is the number of letters to insert, delete or replace to turn a into b.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = slices.Min([]int{cost, row[j] + 1, diagonal + 1})
-		}
-	}
-	return row[len(b)]
 }
