@@ -73,8 +73,6 @@ func Check(archive string) error {
 // sink takes the files of an archive in the order in which they stand in it.
 type sink interface {
 	add(name string, size int64, modified time.Time, text io.Reader) error
-	// close puts everything on disk.
-	close() error
 }
 
 // write writes an archive under a temporary name, and gives it its own name once it is whole.
@@ -155,8 +153,6 @@ func (s dirSink) add(name string, _ int64, modified time.Time, text io.Reader) e
 	}
 	return os.Chtimes(path, modified, modified)
 }
-
-func (dirSink) close() error { return nil }
 
 // addManifest adds the manifest, which has the time of the newest file: two archives of one run are the same to the byte.
 func addManifest(to sink, m *manifest.Manifest) error {
