@@ -1,36 +1,6 @@
 #!/usr/bin/env bash
 # Makes a virtual environment with a pinned pytest, pytest-timeout and PyYAML, once, and prints the directory of its programs.
 set -euo pipefail
-here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-cache=${TRTPERF_CACHE:-$here/../../.cache}
-mkdir -p "$cache"
-cache=$(cd "$cache" && pwd)
-venv=$cache/pytest-venv
-pytest_version=8.4.2
-timeout_version=2.4.0
-yaml_version=6.0.3
-
-# Several test programs may run this at the same time.
-exec 9>"$cache/pytest-venv.lock"
-flock 9
-if ! "$venv/bin/python" -c 'import pytest' 2>/dev/null; then
-	rm -rf "$venv"
-	if ! python3 -m venv "$venv" 2>/dev/null; then
-		rm -rf "$venv"
-		if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then
-			apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq python3-venv
-			python3 -m venv "$venv"
-		else
-			echo "python3 cannot make a virtual environment: install python3 with its venv module (Debian: python3-venv)" >&2
-			exit 1
-		fi
-	fi
-fi
-wanted="pytest==$pytest_version pytest-timeout==$timeout_version PyYAML==$yaml_version"
-if [ "$(cat "$venv/wanted" 2>/dev/null)" != "$wanted" ]; then
-	# shellcheck disable=SC2086 # words are meant
-	"$venv/bin/pip" install --quiet --disable-pip-version-check $wanted
-	echo "$wanted" >"$venv/wanted"
-fi
-flock -u 9
-echo "$venv/bin"
+# shellcheck source-path=SCRIPTDIR/../services source=../services/lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/../services/lib.sh"
+venv pytest-venv pytest==8.4.2 pytest-timeout==2.4.0 PyYAML==6.0.3

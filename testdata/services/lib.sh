@@ -23,6 +23,32 @@ need() {
 	exit 1
 }
 
+# venv NAME REQUIREMENT…: makes a virtual environment with pinned Python packages, once, and prints the directory of its programs.
+venv() {
+	local dir=$cache/$1
+	shift
+	# Several test programs may run this at the same time.
+	exec 9>"$dir.lock"
+	flock 9
+	if [ "$(cat "$dir/wanted" 2>/dev/null)" != "$*" ] || ! "$dir/bin/python" -c '' 2>/dev/null; then
+		rm -rf "$dir"
+		if ! python3 -m venv "$dir" 2>/dev/null; then
+			rm -rf "$dir"
+			if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then
+				{ apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq python3-venv; } >&2
+				python3 -m venv "$dir"
+			else
+				echo "python3 cannot make a virtual environment: install python3 with its venv module (Debian: python3-venv)" >&2
+				exit 1
+			fi
+		fi
+		"$dir/bin/pip" install --quiet --disable-pip-version-check "$@" >&2
+		echo "$*" >"$dir/wanted"
+	fi
+	exec 9>&-
+	echo "$dir/bin"
+}
+
 # free_port prints a TCP port that nothing listens on.
 free_port() {
 	local port

@@ -43,13 +43,13 @@ start)
 		if [ ! -f "$lib/complete" ]; then
 			rm -rf "$lib"
 			mkdir -p "$lib"
-			mvn -q -B -f "$here/opensearch/pom.xml" dependency:copy-dependencies -DoutputDirectory="$lib" >&2
+			mvn -q -B -Dstyle.color=never -f "$here/opensearch/pom.xml" dependency:copy-dependencies -DoutputDirectory="$lib" >&2
 			touch "$lib/complete"
 		fi
 	) 9>"$cache/opensearch.lock"
 	port=${port:-$(free_port)}
 	# The node must hold none of the caller's streams, or a caller that reads them to their end would wait for it.
-	setsid java -Xms$heap -Xmx$heap -Dlog4j2.disable.jmx=true -Dlog4j2.configurationFile="$here/opensearch/log4j2.properties" \
+	setsid java -Xms"$heap" -Xmx"$heap" -Dlog4j2.disable.jmx=true -Dlog4j2.configurationFile="$here/opensearch/log4j2.properties" \
 		-cp "$lib/*" "$here/opensearch/TrtperfNode.java" "$home" "$port" ${settings[@]+"${settings[@]}"} \
 		</dev/null >"$home/log" 2>&1 9>&- &
 	echo $! >"$pidfile"
