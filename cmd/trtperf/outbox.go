@@ -197,11 +197,7 @@ func verifyCommand(s *settings, std stdio) *cobra.Command {
 			"trtperf upload --resume sends them. Extra ones, which another local store may have sent, are told of.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			p, err := newPipeline(s, std)
-			if err != nil {
-				return err
-			}
-			d, err := s.dispatch(std)
+			p, d, err := newDelivery(s, std)
 			if err != nil {
 				return err
 			}

@@ -31,6 +31,16 @@ type dispatch struct {
 	policy   upload.Policy
 }
 
+// newDelivery returns a pipeline and where it delivers to.
+func newDelivery(s *settings, std stdio) (*pipeline, *dispatch, error) {
+	p, err := newPipeline(s, std)
+	if err != nil {
+		return nil, nil, err
+	}
+	d, err := s.dispatch(std)
+	return p, d, err
+}
+
 // dispatch reads the targets of the command line and the credentials of the environment.
 func (s *settings) dispatch(std stdio) (*dispatch, error) {
 	d := &dispatch{policy: upload.DefaultPolicy(), settings: upload.Settings{Getenv: std.getenv, CAFile: s.caFile, Table: parse.Metrics()}}
@@ -206,11 +216,7 @@ func uploadCommand(s *settings, std stdio) *cobra.Command {
 			if len(args) > 0 && len(s.to) == 0 {
 				return usagef("upload: no target: name one with --to")
 			}
-			p, err := newPipeline(s, std)
-			if err != nil {
-				return err
-			}
-			d, err := s.dispatch(std)
+			p, d, err := newDelivery(s, std)
 			if err != nil {
 				return err
 			}
@@ -272,17 +278,14 @@ func initCommand(s *settings, std stdio) *cobra.Command {
 			if len(s.to) == 0 {
 				return usagef("upload init: no target: name one with --to")
 			}
-			p, err := newPipeline(s, std)
-			if err != nil {
-				return err
-			}
-			d, err := s.dispatch(std)
+			p, d, err := newDelivery(s, std)
 			if err != nil {
 				return err
 			}
 			p.outboxOnly = true
 			for _, t := range d.targets {
 				var done []string
+				var err error
 				if t.CanInit() {
 					done, err = t.Init(cmd.Context(), d.settings, index)
 				}
