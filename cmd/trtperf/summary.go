@@ -3,11 +3,10 @@ package main
 import (
 	"fmt"
 	"maps"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
+	"github.com/trtperf/trtperf/launch"
 	"github.com/trtperf/trtperf/parse"
 )
 
@@ -100,25 +99,5 @@ func (s *summary) write(l *parse.Ledger) error {
 		t := l.Targets[target]
 		fmt.Fprintf(&b, "\n%s: %d stored, %d present, %d refused, %d owed, %d withheld\n", markdown.Replace(target), t.Stored, t.Present, t.Refused, t.Owed, t.Withheld)
 	}
-	return writeWhole(s.path, b.String())
-}
-
-// writeWhole writes a file whole or not at all.
-func writeWhole(path, text string) error {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name())
-	_, err = f.WriteString(text)
-	if err == nil {
-		err = f.Chmod(0o644)
-	}
-	if closing := f.Close(); err == nil {
-		err = closing
-	}
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	return err
+	return launch.WriteFile(s.path, []byte(b.String()))
 }

@@ -15,6 +15,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/trtperf/trtperf/launch"
 	"github.com/trtperf/trtperf/parse"
 )
 
@@ -161,15 +162,7 @@ func write(dir string, tests []Test) error {
 	if err != nil {
 		return err
 	}
-	return writeWhole(filepath.Join(dir, LedgerFile), append(text, '\n'))
-}
-
-func writeWhole(path string, text []byte) error {
-	part := path + ".part"
-	if err := os.WriteFile(part, text, 0o644); err != nil {
-		return err
-	}
-	return os.Rename(part, path)
+	return launch.WriteFile(filepath.Join(dir, LedgerFile), append(text, '\n'))
 }
 
 // Read reads the ledger of a set's directory.
@@ -247,7 +240,7 @@ func writeJUnit(dir string, tests []Test) error {
 	if err != nil {
 		return err
 	}
-	return writeWhole(filepath.Join(dir, JUnitFile), append([]byte(xml.Header), append(text, '\n')...))
+	return launch.WriteFile(filepath.Join(dir, JUnitFile), append([]byte(xml.Header), append(text, '\n')...))
 }
 
 func seconds(d time.Duration) string { return fmt.Sprintf("%.3f", d.Seconds()) }

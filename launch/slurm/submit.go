@@ -36,31 +36,10 @@ func (r *Record) write(workspace string) error {
 	if err != nil {
 		return err
 	}
-	path := filepath.Join(workspace, RecordFile)
-	f, err := os.CreateTemp(workspace, RecordFile+".*.tmp")
-	if err != nil {
-		return err
+	if err := launch.WriteFile(filepath.Join(workspace, RecordFile), append(text, '\n')); err != nil {
+		return fmt.Errorf("the job's record: %w", err)
 	}
-	_, err = f.Write(append(text, '\n'))
-	if err == nil {
-		err = f.Chmod(0o644)
-	}
-	if err == nil {
-		err = f.Sync()
-	}
-	err = errors.Join(err, f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		_ = os.Remove(f.Name())
-		return fmt.Errorf("the job's record %s cannot be written: %w", path, err)
-	}
-	dir, err := os.Open(workspace)
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
+	return nil
 }
 
 // ReadRecord reads the record of a run. The error is [os.ErrNotExist] where nothing was submitted.
