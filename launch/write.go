@@ -6,13 +6,18 @@ import (
 	"path/filepath"
 )
 
+// MakeWorkspace makes a run's directory, which must be new: what an earlier run left there would be taken for this one's.
+func MakeWorkspace(dir string) error {
+	if entries, err := os.ReadDir(dir); err == nil && len(entries) > 0 {
+		return fmt.Errorf("the workspace %s is not empty: choose another with --workspace, so that an older run's files are not taken for this one's", dir)
+	}
+	return os.MkdirAll(dir, 0o777)
+}
+
 // Write writes the plan's files and plan.json into its workspace, which must be new: what an earlier run left there would be taken for
 // this one's.
 func (p *Plan) Write() error {
-	if entries, err := os.ReadDir(p.Workspace); err == nil && len(entries) > 0 {
-		return fmt.Errorf("the workspace %s is not empty: choose another with --workspace, so that an older run's files are not taken for this one's", p.Workspace)
-	}
-	if err := os.MkdirAll(p.Workspace, 0o777); err != nil {
+	if err := MakeWorkspace(p.Workspace); err != nil {
 		return err
 	}
 	text, err := p.JSON()

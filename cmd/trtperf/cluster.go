@@ -110,10 +110,7 @@ func (l *launching) carryFar(ctx context.Context, c *remote.Cluster, near *launc
 
 // beginFar makes a run's directory on this side, which says where the run lies, so that --attach finds it whatever happens from here on.
 func beginFar(workspace string, place remote.Place, plan []byte) error {
-	if entries, err := os.ReadDir(workspace); err == nil && len(entries) > 0 {
-		return fmt.Errorf("the workspace %s is not empty: choose another with --workspace, so that an older run's files are not taken for this one's", workspace)
-	}
-	if err := os.MkdirAll(workspace, 0o777); err != nil {
+	if err := launch.MakeWorkspace(workspace); err != nil {
 		return err
 	}
 	text, err := json.Marshal(place)

@@ -62,10 +62,11 @@ func (k *kept) put(r *parse.Result) {
 	if !known && len(k.all)%some == 0 && k.most < math.MaxInt {
 		k.limitMemory(processSoftLimit)
 	}
-	if k.all[i].result == nil && (k.held < k.most || !k.spill(&k.all[i], r)) {
-		k.held++
+	switch {
+	case k.all[i].result != nil:
 		k.all[i].result = r
-	} else if k.all[i].result != nil {
+	case k.held < k.most || !k.spill(&k.all[i], r):
+		k.held++
 		k.all[i].result = r
 	}
 }

@@ -345,8 +345,8 @@ func (l *launching) runSet(ctx context.Context, tests []set.Test, requests map[s
 		}
 		return l.report.err
 	}
-	if entries, err := os.ReadDir(dir); err == nil && len(entries) > 0 {
-		return usagef("launch: the workspace %s is not empty: choose another with --workspace, so that older runs are not taken for this one's", dir)
+	if err := launch.MakeWorkspace(dir); err != nil {
+		return usagef("launch: %w", err)
 	}
 	jobs := l.jobs
 	if jobs == 0 {
