@@ -282,7 +282,8 @@ func (d *doctor) cluster(ctx context.Context) {
 	if err != nil {
 		d.say("error", "cluster", "%v", err)
 	}
-	const look = `mkdir -p "$1" && [ -w "$1" ] && df -Pk "$1" | tail -n 1 | awk '{print $4}'`
+	// A directory that is not there yet is made by the first launch, where the one above it can be written to.
+	const look = `d=$1; while [ ! -e "$d" ]; do d=$(dirname "$d"); done; set -- "$d"; [ -d "$1" ] && [ -w "$1" ] && df -Pk "$1" | tail -n 1 | awk '{print $4}'`
 	said, err := session.Output(ctx, "sh", "-c", look, "trtperf-doctor", c.WorkDir)
 	if err != nil {
 		d.say("error", "cluster", "the work directory %s cannot be used: %v", c.WorkDir, err)
