@@ -56,8 +56,8 @@ func launchCommand(s *settings, std stdio) *cobra.Command {
 	l := &launching{settings: s, std: std, far: &far{}, facts: map[string]*string{}}
 	c := &cobra.Command{
 		Use:   "launch TARGET",
-		Short: "Run a performance test, here or as a Slurm job, and wait for it",
-		Long: "TARGET is a pytest node id, the name of a configuration, or a test-list file with a node id a line. Module, function and\n" +
+		Short: "Run a performance test or a list of them, here, as Slurm jobs or on a cluster behind ssh, and wait",
+		Long: "TARGET is a pytest node id, the name of a configuration, or a test list, text or YAML, of which --list says what it means. Module, function and\n" +
 			"prefix of the node id come from --module, --function and --prefix, or PERF_TEST_MODULE, PERF_TEST_FUNCTION and\n" +
 			"PERF_TEST_PREFIX; empty means the default. The mode comes from the id and from the configuration, which is looked for in\n" +
 			"--config-dir and in the checkout. Everything that the run writes lies in the workspace, which must be new, plan.json among\n" +

@@ -1,4 +1,4 @@
-// Trtperf carries the results of TensorRT-LLM performance tests: from benchmark logs and results.xml into CSVs, a local store,
+// Trtperf launches TensorRT-LLM performance tests and carries their results: from benchmark logs and results.xml into CSVs, a local store,
 // OpenSearch and SQL.
 package main
 

@@ -26,10 +26,10 @@ func execute(ctx context.Context, args []string, std stdio) error {
 func rootCommand(s *settings, std stdio) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "trtperf",
-		Short: "Results of TensorRT-LLM performance tests: from logs into CSVs, a local store and OpenSearch",
-		Long: "trtperf reads what TensorRT-LLM performance tests leave behind (client logs, results.xml, YAML configurations),\n" +
-			"writes CSVs, keeps every result in a local store and delivers from there. Reading or sending anything twice\n" +
-			"changes nothing.\n\n" +
+		Short: "TensorRT-LLM performance tests, from their launch to numbers in CSVs and stores",
+		Long: "trtperf launches TensorRT-LLM performance tests, reads what they leave behind (client logs, results.xml, YAML configurations),\n" +
+			"writes CSVs, keeps every result in a local store and delivers from there to OpenSearch and SQL. Reading or sending anything\n" +
+			"twice changes nothing.\n\n" +
 			"Every flag can also be given as environment variable TRTPERF_<NAME> or in trtperf.yaml.\n\n" +
 			"Exit codes: 0 done; 2 usage, configuration or an output that cannot be written; 3 no result found;\n" +
 			"4 some input could not be read; 5 a test or a result is failed; 6 a delivery is still owed or refused; 8 a launch failed;\n" +
