@@ -135,6 +135,18 @@ func TestCluster(t *testing.T) {
 			t.Error("a dry run left a trace")
 		}
 	})
+	t.Run("doctor", func(t *testing.T) {
+		command := exec.Command(s.program, "doctor")
+		command.Dir, command.Env = s.dir, s.environment()
+		out, err := command.CombinedOutput()
+		if err != nil {
+			t.Errorf("%v\n%s", err, out)
+		}
+		wants(t, string(out), "ok       cluster    site answers, linux/", " KiB free in "+s.workdir(), "partition, state, nodes: batch*")
+		if _, err := os.Stat(s.workdir()); err == nil {
+			t.Error("it made the work directory")
+		}
+	})
 	t.Run("modes", func(t *testing.T) {
 		for name, target := range map[string]string{"single": "toy_fp4_blackwell-tp4_1k1k", "multi": "toy_nvfp4_2_nodes-dep8_mtp1", "disagg": "e2e-" + disaggConfig} {
 			t.Run(name, func(t *testing.T) {
