@@ -72,11 +72,11 @@ func TestFinders(t *testing.T) {
 	}
 }
 
-// skipLines does line by line what a finder's skip does.
+// skipLines does line by line what a finder's skip does, for lines that are odd from surelyAsked bytes on.
 func skipLines(words []landmark, text []byte, odd func(line []byte) bool) (begin, lines int) {
 	for {
 		line, rest, ended := bytes.Cut(text[begin:], []byte{'\n'})
-		if !ended || slices.ContainsFunc(words, func(l landmark) bool { return bytes.Contains(line, []byte(l.word)) }) || len(line) >= cell && odd(line) {
+		if !ended || slices.ContainsFunc(words, func(l landmark) bool { return bytes.Contains(line, []byte(l.word)) }) || odd(line) {
 			return begin, lines
 		}
 		begin, lines = len(text)-len(rest), lines+1
@@ -127,10 +127,18 @@ func FuzzSkip(f *testing.F) {
 	f.Fuzz(func(t *testing.T, piece []byte, times, longest uint16) {
 		text := bytes.Repeat(piece, int(times)%2000)
 		text = text[:min(len(text), 1<<16)]
-		odd := func(line []byte) bool { return len(line) >= int(longest) }
-		begin, lines, _ := all.skip(text, odd)
-		if wantBegin, wantLines := skipLines(words, text, odd); begin != wantBegin || lines != wantLines {
+		long := func(line []byte) bool { return len(line) >= max(int(longest), surelyAsked) }
+		begin, lines, _ := all.skip(text, long)
+		wantBegin, wantLines := skipLines(words, text, long)
+		if begin != wantBegin || lines != wantLines {
 			t.Fatalf("passed over %d lines up to %d, want %d up to %d", lines, begin, wantLines, wantBegin)
+		}
+		// Of shorter odd lines it may stop before one; whatever it stops before is one, and the lines up to there are counted.
+		odd := func(line []byte) bool { return len(line) >= int(longest) }
+		begin, lines, isOdd := all.skip(text, odd)
+		line, _, ended := bytes.Cut(text[begin:], []byte{'\n'})
+		if isOdd && !(ended && len(line) >= cell && odd(line)) || !isOdd && begin != wantBegin || begin > wantBegin || lines != bytes.Count(text[:begin], []byte{'\n'}) {
+			t.Fatalf("odd %t: passed over %d lines up to %d, and at most up to %d: %q", isOdd, lines, begin, wantBegin, line)
 		}
 	})
 }

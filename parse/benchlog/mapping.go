@@ -88,7 +88,7 @@ func aheadOf(text []byte, from int) int {
 	return from + bytes.LastIndexByte(ahead, '\n') + 1
 }
 
-// isOdd reports whether a line cannot be taken as it lies.
+// isOdd reports whether a line cannot be taken as it lies. Such lines are long enough for the finder to ask about each.
 func isOdd(line []byte) bool {
 	return len(line) > longest || len(line) > labelledLine && isFullPiece(line)
 }

@@ -33,6 +33,8 @@ const (
 	step = 64
 	// cell is the number of places after which it stops if there was no line feed among them.
 	cell = 512
+	// surelyAsked is the length from which skip asks about every line: such a line fills a whole cell, wherever it begins.
+	surelyAsked = 2*cell - 1
 	// lane is the width of a register.
 	lane = 32
 )
@@ -239,8 +241,8 @@ func (f *finder) look(text []byte) (at, lines int, why stop) {
 }
 
 // skip returns where the first line with a landmark begins, or else the line that the text does not end, and how many line feeds stand
-// before. It stops before a line that is odd, too: lines of cell bytes and more may be, and odd is asked about those that the text holds
-// to their ends.
+// before. It stops before a line that is odd, too: odd is asked about each line of surelyAsked bytes and more that the text holds to its end, and about
+// some of those from cell bytes on.
 func (f *finder) skip(text []byte, odd func(line []byte) bool) (begin, lines int, isOdd bool) {
 	landmark := -1
 	visit := func(_, begin int) bool {

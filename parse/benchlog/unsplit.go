@@ -13,6 +13,9 @@ const (
 	longestLabel = 12
 )
 
+// A piece of a split line is so long that the finder asks about it wherever it stands.
+const _ = uint(labelledLine - surelyAsked)
+
 // unsplitter is a reader that joins the lines that srun --label has split: behind a full piece it drops the line feed and the
 // next line's label, if that is the same.
 type unsplitter struct {
