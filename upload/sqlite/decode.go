@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/trtperf/trtperf/parse"
 )
@@ -275,7 +276,7 @@ func (d *decoder) string() (string, bool) {
 	text := d.text[d.at : d.at+n]
 	if strings.IndexByte(text, '\\') < 0 {
 		d.at += n + 1
-		return text, true
+		return text, utf8.ValidString(text) // encoding/json replaces what is no text
 	}
 	for end := d.at; ; end++ {
 		switch {
