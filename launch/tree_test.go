@@ -151,7 +151,7 @@ func TestTreeRefuses(t *testing.T) {
 				_ = os.Remove(filepath.Join(trees[c.era], defs+"perf/test_perf_sanity.py::test_e2e"+l))
 			}
 		}
-		p, err := plan(t, trees[c.era], request)
+		_, err := plan(t, trees[c.era], request)
 		switch {
 		case c.err == "" && err != nil:
 			t.Errorf("%s %s: %v", c.era, c.id, err)
@@ -159,7 +159,7 @@ func TestTreeRefuses(t *testing.T) {
 			t.Errorf("%s %s: error %v, want %q", c.era, c.id, err, c.err)
 		}
 		request.Submit = launch.SubmitAuto
-		if p, err = plan(t, trees[c.era], request); err != nil || (p.Way == launch.Tree) != (c.err == "") || c.err != "" && !strings.Contains(p.WayReason, c.err) {
+		if p, err := plan(t, trees[c.era], request); err != nil || (p.Way == launch.Tree) != (c.err == "") || c.err != "" && !strings.Contains(p.WayReason, c.err) {
 			t.Errorf("%s %s: auto: %v, %+v", c.era, c.id, err, p)
 		}
 	}

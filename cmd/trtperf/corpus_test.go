@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net/http"
 	"os"
 	"path/filepath"
 	"testing"
@@ -116,20 +115,11 @@ func TestCorpusThroughProcess(t *testing.T) {
 	out := t.TempDir()
 	target := "opensearch+" + url + "/" + project
 	documents := func() int {
-		index := fmt.Sprintf("%s/df-%s-trtperf", url, project)
-		var answer struct{ Count int }
-		for _, path := range []string{"/_refresh", "/_count"} {
-			response, err := http.Post(index+path, "application/json", nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			err = json.NewDecoder(response.Body).Decode(&answer)
-			response.Body.Close()
-			if err != nil {
-				t.Fatal(err)
-			}
+		count, err := countDocuments(fmt.Sprintf("%s/df-%s-trtperf", url, project), "*")
+		if err != nil {
+			t.Fatal(err)
 		}
-		return answer.Count
+		return count
 	}
 	stored := func() int { return len(trtperf(t, 0, "list", "-o", out).identities) }
 

@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"database/sql"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -147,21 +146,12 @@ type held struct{ documents, runs, cases, results, identities int }
 
 func (b *bothTargets) held(t testing.TB) held {
 	t.Helper()
-	var h held
-	var answer struct{ Count int }
-	for _, step := range []string{"/_refresh", "/_count"} {
-		response, err := http.Post(b.opensearch+"/"+b.index+step, "application/json", nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		err = json.NewDecoder(response.Body).Decode(&answer)
-		response.Body.Close()
-		if err != nil {
-			t.Fatal(err)
-		}
+	documents, err := countDocuments(b.opensearch+"/"+b.index, "*")
+	if err != nil {
+		t.Fatal(err)
 	}
-	h.documents = answer.Count
-	err := b.mariadb.QueryRow(strings.ReplaceAll("SELECT (SELECT count(*) FROM S.runs), (SELECT count(*) FROM S.cases), count(*), count(DISTINCT UUID) FROM S.perf_result",
+	h := held{documents: documents}
+	err = b.mariadb.QueryRow(strings.ReplaceAll("SELECT (SELECT count(*) FROM S.runs), (SELECT count(*) FROM S.cases), count(*), count(DISTINCT UUID) FROM S.perf_result",
 		"S.", b.schema+".")).Scan(&h.runs, &h.cases, &h.results, &h.identities)
 	if err != nil {
 		t.Fatal(err)

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -94,7 +93,7 @@ func (b *jenkinsBuild) says(t *testing.T, all ...string) {
 	}
 }
 
-// archived wants artifacts.
+// archived wants the files that it was given to keep.
 func (b *jenkinsBuild) archived(t *testing.T, all ...string) {
 	t.Helper()
 	a := b.find("archiveArtifacts", "")
@@ -255,14 +254,8 @@ func TestPipeline(t *testing.T) {
 		}
 		b = j.build(t, 2, "SUCCESS", map[string]string{"CONFIG_FILE": single, "UPLOAD_TO_TRTPERF": "true"})
 		b.says(t, "2 stored")
-		reply, err := http.Get(server + "/df-" + project + "-trtperf/_count?q=s_build_id:*")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer reply.Body.Close()
-		var counted struct{ Count int }
-		if err := json.NewDecoder(reply.Body).Decode(&counted); err != nil || counted.Count != 4 {
-			t.Errorf("the server has %d documents, want 4 (%v)", counted.Count, err)
+		if count, err := countDocuments(server+"/df-"+project+"-trtperf", "s_build_id:*"); err != nil || count != 4 {
+			t.Errorf("the server has %d documents, want 4 (%v)", count, err)
 		}
 		everything, err := json.Marshal(b.steps)
 		if err != nil || bytes.Contains(everything, []byte("pAssw0rd")) {

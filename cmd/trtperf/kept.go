@@ -148,9 +148,9 @@ func (k *kept) each(yield func(*parse.Result) error) error {
 	return nil
 }
 
-func (k *kept) close() error {
-	if k.file == nil {
-		return nil
+// close gives the file back, which has no name any more.
+func (k *kept) close() {
+	if k.file != nil {
+		k.file.Close()
 	}
-	return k.file.Close()
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"os"
@@ -191,22 +190,32 @@ func documents(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: documents N PROJECT [QUERY]")
 	}
-	index := "http://" + ts.Getenv("NODE") + "/df-" + args[1] + "-trtperf"
+	query := strings.Join(args[2:], " ")
+	if query == "" {
+		query = "*"
+	}
+	count, err := countDocuments("http://"+ts.Getenv("NODE")+"/df-"+args[1]+"-trtperf", query)
+	ts.Check(err)
+	if want := args[0]; strconv.Itoa(count) != want {
+		ts.Fatalf("%d documents, want %s", count, want)
+	}
+}
+
+// countDocuments counts an index's documents that a query string finds ("*": all). What was written but a moment ago counts too.
+func countDocuments(index, query string) (int, error) {
 	var answer struct{ Count int }
-	for _, step := range []string{"/_refresh", "/_count?q=" + url.QueryEscape(strings.Join(args[2:], " "))} {
-		if step == "/_count?q=" {
-			step = "/_count"
-		}
+	for _, step := range []string{"/_refresh", "/_count?q=" + url.QueryEscape(query)} {
 		response, err := http.Post(index+step, "application/json", nil)
-		ts.Check(err)
-		text, err := io.ReadAll(response.Body)
+		if err != nil {
+			return 0, err
+		}
+		err = json.NewDecoder(response.Body).Decode(&answer)
 		response.Body.Close()
-		ts.Check(err)
-		ts.Check(json.Unmarshal(text, &answer))
+		if err != nil {
+			return 0, err
+		}
 	}
-	if want := args[0]; strconv.Itoa(answer.Count) != want {
-		ts.Fatalf("%d documents, want %s", answer.Count, want)
-	}
+	return answer.Count, nil
 }
 
 // exitsWith runs trtperf and wants an exit code: exit CODE ARG…

@@ -137,7 +137,8 @@ func FuzzSkip(f *testing.F) {
 		odd := func(line []byte) bool { return len(line) >= int(longest) }
 		begin, lines, isOdd := all.skip(text, odd)
 		line, _, ended := bytes.Cut(text[begin:], []byte{'\n'})
-		if isOdd && !(ended && len(line) >= cell && odd(line)) || !isOdd && begin != wantBegin || begin > wantBegin || lines != bytes.Count(text[:begin], []byte{'\n'}) {
+		stoppedAtNone := isOdd && (!ended || len(line) < cell || !odd(line))
+		if stoppedAtNone || !isOdd && begin != wantBegin || begin > wantBegin || lines != bytes.Count(text[:begin], []byte{'\n'}) {
 			t.Fatalf("odd %t: passed over %d lines up to %d, and at most up to %d: %q", isOdd, lines, begin, wantBegin, line)
 		}
 	})

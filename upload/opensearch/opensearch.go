@@ -471,6 +471,7 @@ func (s *Store) do(ctx context.Context, method, path, kind string, text []byte, 
 			return 0, nil, &failed
 		}
 		reply, err := io.ReadAll(response.Body)
+		response.Body.Close()
 		if err != nil {
 			failed := words.Failed(err)
 			return 0, nil, &failed

@@ -216,6 +216,7 @@ func (s *Store) do(ctx context.Context, method, url string, body []byte) (int, [
 		failed := words.Failed(err)
 		return 0, nil, &failed
 	}
+	defer response.Body.Close()
 	reply, err := io.ReadAll(response.Body)
 	if err != nil {
 		failed := words.Failed(err)

@@ -38,7 +38,7 @@ func (d *database) row(t testing.TB, table, where string) map[string]string {
 	defer rows.Close()
 	names, _ := rows.Columns()
 	if !rows.Next() {
-		t.Fatalf("no row of %s where %s", table, where)
+		t.Fatalf("no row of %s where %s: %v", table, where, rows.Err())
 	}
 	cells := make([]*string, len(names))
 	into := make([]any, len(names))
