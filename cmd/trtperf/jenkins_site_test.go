@@ -93,7 +93,7 @@ func (b *jenkinsBuild) says(t *testing.T, all ...string) {
 	}
 }
 
-// archived wants the files that it was given to keep.
+// archived wants files to be among those that the build keeps.
 func (b *jenkinsBuild) archived(t *testing.T, all ...string) {
 	t.Helper()
 	a := b.find("archiveArtifacts", "")
