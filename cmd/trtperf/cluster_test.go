@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -274,11 +275,30 @@ func TestCluster(t *testing.T) {
 		wants(t, s.launch(t, 8, nil, "--config", other, "--workspace", "full", "toy_fp4_blackwell-tp4_1k1k"), "o space left on device")
 	})
 	t.Run("an older program there", func(t *testing.T) {
-		old := filepath.Join(s.workdir(), "bin", strings.Repeat("0", 64), "trtperf")
-		if err := errors.Join(os.MkdirAll(filepath.Dir(old), 0o755), os.WriteFile(old, []byte("#!/bin/sh\nexit 99\n"), 0o755)); err != nil {
+		s.farFile(t, filepath.Join("trtperf", "bin", strings.Repeat("0", 64), "trtperf"), "#!/bin/sh\nexit 99\n")
+		s.launch(t, 0, nil, "--workspace", "older", "toy_fp4_blackwell-tp4_1k1k")
+	})
+	t.Run("another architecture there", func(t *testing.T) {
+		services.Arm64(t)
+		other := filepath.Join(filepath.Dir(s.program), "trtperf-linux-arm64")
+		buildFor(t, "arm64", other)
+		// The machine says what Grace says; the kernel runs its programs through the emulator.
+		s.farFile(t, ".local/arm64/uname", "#!/bin/sh\necho Linux aarch64\n")
+		s.farFile(t, ".bashrc", "PATH=$HOME/.local/arm64:$PATH\n")
+		t.Cleanup(func() {
+			if err := os.Remove(filepath.Join(s.ssh.Home(), ".bashrc")); err != nil {
+				t.Error(err)
+			}
+		})
+		out := s.launch(t, 0, nil, "--workspace", "arm64", "--process", "-o", "out-arm64", "toy_fp4_blackwell-tp4_1k1k")
+		wants(t, out, "results  2 valid, 0 failed", "every hash as sent")
+		program, err := os.ReadFile(other)
+		if err != nil {
 			t.Fatal(err)
 		}
-		s.launch(t, 0, nil, "--workspace", "older", "toy_fp4_blackwell-tp4_1k1k")
+		if _, err := os.Stat(filepath.Join(s.workdir(), "bin", fmt.Sprintf("%x", sha256.Sum256(program)), "trtperf")); err != nil {
+			t.Error(err)
+		}
 	})
 	t.Run("clean-up keeps the newest", func(t *testing.T) {
 		s.launch(t, 0, nil, "--workspace", "kept", "--keep-runs", "2", "toy_fp4_blackwell-tp4_1k1k")
@@ -296,6 +316,15 @@ func TestCluster(t *testing.T) {
 		s.ssh.Refuse(t)
 		wants(t, s.launch(t, 8, nil, "--workspace", "refused", "toy_fp4_blackwell-tp4_1k1k"), "the key was refused")
 	})
+}
+
+// farFile writes a program of the user's over there.
+func (s *siteCluster) farFile(t *testing.T, name, text string) {
+	t.Helper()
+	path := filepath.Join(s.ssh.Home(), name)
+	if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte(text), 0o755)); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // awaitJob waits until a run's job is known.

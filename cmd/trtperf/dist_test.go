@@ -13,6 +13,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/trtperf/trtperf/testdata/services"
 )
 
 // TestDist builds the archives twice: the same bytes, static programs for both architectures, a page for every command.
@@ -90,6 +92,36 @@ func TestDist(t *testing.T) {
 				t.Errorf("%s is not static", name)
 			}
 		}
+	}
+}
+
+// buildFor builds the program for an architecture.
+func buildFor(t *testing.T, arch, file string) {
+	t.Helper()
+	build := exec.Command("go", "build", "-o", file, ".")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOARCH="+arch)
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+}
+
+// TestArm64 runs the program for arm64, whose search for landmarks is another than that for amd64: it says of the corpus what that one says, to the byte.
+func TestArm64(t *testing.T) {
+	logs := corpus(t)
+	services.Arm64(t)
+	var said [2][]byte
+	for i, arch := range []string{"amd64", "arm64"} {
+		file := filepath.Join(t.TempDir(), "trtperf")
+		buildFor(t, arch, file)
+		command := exec.Command(file, "parse", "--json", logs)
+		said[i], _ = command.Output()
+		// Some of the corpus' runs failed.
+		if code := command.ProcessState.ExitCode(); code != exitFailed {
+			t.Errorf("%s: exit code %d", arch, code)
+		}
+	}
+	if !bytes.Equal(said[0], said[1]) {
+		t.Error("what they read differs")
 	}
 }
 
