@@ -19,6 +19,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/cespare/xxhash/v2"
 )
 
 // leftOut are names that no sync takes: history, caches and what a build leaves. A name with a slash is a path from the tree's top.
@@ -322,8 +324,8 @@ func alike(a, b Entry) bool {
 	return a.Mode == b.Mode && a.Size == b.Size && a.Modified == b.Modified && a.Link == b.Link
 }
 
-// unpack takes files out of a stream. Each gets its name when it is whole. Told is told of each, with its hash.
-func unpack(archive *tar.Reader, root *os.Root, told func(path, hash string)) error {
+// unpack takes files out of a stream. Each gets its name when it is whole. Told is told of each, with its XXH64.
+func unpack(archive *tar.Reader, root *os.Root, told func(path string, hash uint64)) error {
 	for {
 		h, err := archive.Next()
 		if errors.Is(err, io.EOF) {
@@ -344,7 +346,7 @@ func unpack(archive *tar.Reader, root *os.Root, told func(path, hash string)) er
 		if err != nil {
 			return err
 		}
-		sum := sha256.New()
+		sum := xxhash.New()
 		_, err = io.Copy(io.MultiWriter(f, sum), archive)
 		err = cmp.Or(err, f.Chmod(fs.FileMode(h.Mode)&fs.ModePerm), f.Close())
 		if err == nil {
@@ -355,7 +357,7 @@ func unpack(archive *tar.Reader, root *os.Root, told func(path, hash string)) er
 			return fmt.Errorf("%s: %w", h.Name, err)
 		}
 		if told != nil {
-			told(h.Name, hex.EncodeToString(sum.Sum(nil)))
+			told(h.Name, sum.Sum64())
 		}
 	}
 }
