@@ -26,6 +26,9 @@ const manifestName = ".trtperf-manifest.json"
 // errNoHashes says that a stream ended too early.
 var errNoHashes = errors.New("the stream ended before its list of hashes: not all results are here")
 
+// copyBuffer is larger than the buffers around the streams, so that what is in files is not copied into those.
+const copyBuffer = 256 << 10
+
 // Fetched says what came back.
 type Fetched struct {
 	Files int
@@ -44,7 +47,7 @@ func (s *Session) Fetch(ctx context.Context, from, to, program string) (Fetched,
 	if err != nil {
 		return done, err
 	}
-	err = takeRun(bufio.NewReaderSize(far.out, 1<<20), to, &done)
+	err = takeRun(bufio.NewReaderSize(far.out, 64<<10), to, &done)
 	// Where the stream breaks off the far side says why. What this side could not do with it ends the far side too, and is the cause itself.
 	if said := far.wait(); said != nil && (err == nil || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, errNoHashes)) {
 		err = said
@@ -59,9 +62,9 @@ func (s *Session) Fetch(ctx context.Context, from, to, program string) (Fetched,
 // Send is the far side of a fetch: it writes a run's files as a tar stream, but for secrets, which stay where they are. A file that grows meanwhile is sent as long as it was; one that is gone is
 // left out.
 func Send(out io.Writer, from string) error {
-	w := bufio.NewWriterSize(out, 1<<20)
+	w := bufio.NewWriterSize(out, 64<<10)
 	archive := tar.NewWriter(w)
-	hashes := map[string]uint64{}
+	hashes, buffer := map[string]uint64{}, make([]byte, copyBuffer)
 	err := filepath.WalkDir(from, func(at string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -90,7 +93,11 @@ func Send(out io.Writer, from string) error {
 			return err
 		}
 		sum := xxhash.New()
-		if _, err := io.CopyN(io.MultiWriter(archive, sum), f, info.Size()); err != nil {
+		n, err := io.CopyBuffer(io.MultiWriter(archive, sum), io.LimitReader(f, info.Size()), buffer)
+		if err == nil && n < info.Size() {
+			err = io.ErrUnexpectedEOF
+		}
+		if err != nil {
 			return fmt.Errorf("%s: %w", at, err)
 		}
 		hashes[h.Name] = sum.Sum64()

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
+	"golang.org/x/sys/unix"
 
 	"github.com/trtperf/trtperf/launch/script"
 )
@@ -242,6 +243,7 @@ func (s *Session) start(ctx context.Context, argv ...string) (*process, error) {
 	if err != nil {
 		return nil, errors.Join(err, theirs.Close(), in.Close())
 	}
+	widen(out)
 	p := &process{in: in, out: out, ended: make(chan error, 1)}
 	go func() {
 		err := s.Run(ctx, Stdio{In: theirs, Out: said}, argv...)
@@ -250,6 +252,13 @@ func (s *Session) start(ctx context.Context, argv ...string) (*process, error) {
 		p.ended <- err
 	}()
 	return p, nil
+}
+
+// widen gives a pipe room for more than the usual 64 KiB, where the system allows it: ssh need not wait while this side writes a file.
+func widen(pipe *os.File) {
+	if c, err := pipe.SyscallConn(); err == nil {
+		_ = c.Control(func(fd uintptr) { _, _ = unix.FcntlInt(fd, unix.F_SETPIPE_SZ, 1<<20) })
+	}
 }
 
 // wait ends the talk and returns Run's error.

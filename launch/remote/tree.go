@@ -326,6 +326,7 @@ func alike(a, b Entry) bool {
 
 // unpack takes files out of a stream. Each gets its name when it is whole. Told is told of each, with its XXH64.
 func unpack(archive *tar.Reader, root *os.Root, told func(path string, hash uint64)) error {
+	buffer := make([]byte, copyBuffer)
 	for {
 		h, err := archive.Next()
 		if errors.Is(err, io.EOF) {
@@ -347,7 +348,7 @@ func unpack(archive *tar.Reader, root *os.Root, told func(path string, hash uint
 			return err
 		}
 		sum := xxhash.New()
-		_, err = io.Copy(io.MultiWriter(f, sum), archive)
+		_, err = io.CopyBuffer(io.MultiWriter(f, sum), archive, buffer)
 		err = cmp.Or(err, f.Chmod(fs.FileMode(h.Mode)&fs.ModePerm), f.Close())
 		if err == nil {
 			err = cmp.Or(root.Chtimes(part, h.ModTime, h.ModTime), root.Rename(part, name))
