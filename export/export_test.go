@@ -52,7 +52,7 @@ func result(test string, server, client, concurrency int, more ...string) *parse
 	for i := 0; i < len(more); i += 2 {
 		r.Rows = append(r.Rows, parse.Row{Label: more[i], Text: more[i+1]})
 	}
-	parse.Metrics().Measure(r, nil)
+	parse.Metrics().Measure(r, nil, nil)
 	parse.Judge(parse.Metrics(), r, false, false)
 	r.ID = parse.Identify(r)
 	return r

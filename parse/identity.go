@@ -26,7 +26,8 @@ func Identify(r *Result) string {
 	text := make([]byte, 0, 4<<10)
 	text = append(append(text, identityTag...), '\n')
 	measured := false
-	for _, row := range r.Rows {
+	for i := range r.Rows {
+		row := &r.Rows[i]
 		value, canonical, ok := 1.0, "", false
 		if row.Cut {
 			continue
@@ -38,8 +39,10 @@ func Identify(r *Result) string {
 		} else if value, canonical, ok = row.Number(); !ok {
 			continue
 		}
-		label, ok := identityLabels[row.Label]
-		if !ok {
+		var label identityLabel
+		if known := row.label(); known != nil {
+			label = known.identity
+		} else {
 			label = identityLabelOf(row.Label)
 		}
 		text = append(append(text, label.text...), '\t')
@@ -67,16 +70,22 @@ func identityLabelOf(label string) identityLabel {
 	return identityLabel{text, containsAny(text, measureWords)}
 }
 
-// identityLabels are the labels that the metric table knows and those of settings, so that they need not be made again for each row.
-var identityLabels = func() map[string]identityLabel {
-	all := map[string]identityLabel{}
-	for _, m := range standardMetrics() {
+// knownLabel is what is known of a label that the standard metric table or the settings have, so that it need not be found out for each row.
+type knownLabel struct {
+	text     string
+	row      int // its place in every metric table, -1 for that of a setting
+	identity identityLabel
+}
+
+var knownLabels = func() map[string]*knownLabel {
+	all := map[string]*knownLabel{}
+	for i, m := range standardMetrics() {
 		for _, label := range m.Labels {
-			all[label] = identityLabelOf(label)
+			all[label] = &knownLabel{label, i, identityLabelOf(label)}
 		}
 	}
 	for _, label := range settings {
-		all[label] = identityLabelOf(label)
+		all[label] = &knownLabel{label, -1, identityLabelOf(label)}
 	}
 	return all
 }()

@@ -43,9 +43,9 @@ func TestIdentityCoversOnlyWhatWasPrinted(t *testing.T) {
 		"letter case": func(r *Result) { r.Rows[3].Label = "mean ttft (MS)" },
 		"blanks":      func(r *Result) { r.Rows[3].Label = "Mean  TTFT (ms)" },
 		"text":        func(r *Result) { r.Rows[2].Text = "vllm" },
-		"metrics":     func(r *Result) { Metrics().Measure(r, nil) },
+		"metrics":     func(r *Result) { Metrics().Measure(r, nil, nil) },
 		"harness lines": func(r *Result) {
-			Metrics().Measure(r, []Row{{Label: "P99 Per Iter Device Step Time (ms)", Text: "7.1"}})
+			Metrics().Measure(r, []Row{{Label: "P99 Per Iter Device Step Time (ms)", Text: "7.1"}}, nil)
 		},
 	}
 	for name, change := range same {

@@ -20,13 +20,20 @@ const notStreaming = -1000
 
 // Measure fills in the Result's metrics and request counts from its rows and from behind, the rows that the harness appended
 // behind the block; it also sets the rows' Metric. Of two rows for one metric the first counts, as upstream's does. It returns what
-// could not be taken, without the file.
+// could not be taken, without the file; of an unknown label nothing if told says that its file's reader knows. Told may be nil.
 //
 // Some numbers stand for "not measured" and become diagnostics: without streaming TensorRT-LLM's client prints a TTFT of
 // -1000.00 (and an ITL and a TPOT that mean nothing), and with one output token per request TPOT and ITL of 0.00.
-func (t *Table) Measure(r *Result, behind []Row) []Diagnostic {
+func (t *Table) Measure(r *Result, behind []Row, told func(label string) bool) []Diagnostic {
 	var found []Diagnostic
-	r.Metrics = make(map[string]Value, len(r.Rows))
+	// A row without a metric can make the map twice as large.
+	measuring := len(behind)
+	for i := range r.Rows {
+		if k := r.Rows[i].label(); k != nil && k.row >= 0 {
+			measuring++
+		}
+	}
+	r.Metrics = make(map[string]Value, measuring)
 	// The rows that the metrics come from, counted from 1 and those behind the block further on; 0 is none.
 	var few [256]int32
 	taken := few[:]
@@ -40,7 +47,14 @@ func (t *Table) Measure(r *Result, behind []Row) []Diagnostic {
 		return &behind[int(n)-1-len(r.Rows)]
 	}
 	take := func(row *Row, n int32, place Place) {
-		i, known := t.byLabel[row.Label] // its place in the table, if it is there
+		// Its label's place in the table, if it is there.
+		var i int
+		var known bool
+		if k := row.label(); k != nil && k.row >= 0 && k.row < len(t.rows) {
+			i, known = k.row, true
+		} else {
+			i, known = t.byLabel[row.Label]
+		}
 		var m *Metric
 		if known {
 			m = &t.rows[i]
@@ -48,7 +62,7 @@ func (t *Table) Measure(r *Result, behind []Row) []Diagnostic {
 			m = t.ByLabel(row.Label)
 		}
 		if m == nil || m.Place != place {
-			if !IsSetting(row.Label) {
+			if !IsSetting(row.Label) && (told == nil || !told(row.Label)) {
 				found = append(found, Diagnostic{Severity: Info, Code: UnknownLabel, Line: row.Line, Label: row.Label,
 					Message: fmt.Sprintf("the metric table does not know the label %q (value %s)", row.Label, shown(row.Text))})
 			}

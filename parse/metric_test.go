@@ -136,7 +136,7 @@ func TestMeasureAndJudge(t *testing.T) {
 			r := &Result{Rows: c.rows}
 			r.Requests.Asked = c.asked
 			var notes []string
-			for _, d := range Metrics().Measure(r, nil) {
+			for _, d := range Metrics().Measure(r, nil, nil) {
 				notes = append(notes, d.Code)
 			}
 			Judge(Metrics(), r, c.banner, c.truncated)

@@ -15,6 +15,19 @@ type Row struct {
 	// Cut says that the line ended with the file and not with a line end, so that the value may be incomplete. It counts as no
 	// number.
 	Cut bool `json:"cut,omitempty"`
+
+	known *knownLabel // what is known of the label, if anybody has looked it up
+}
+
+// RowOf returns a row with a label that is looked up once: copies of it are measured and identified faster.
+func RowOf(label string) Row { return Row{Label: label, known: knownLabels[label]} }
+
+// label returns what is known of the row's label, or nil.
+func (r *Row) label() *knownLabel {
+	if r.known != nil && r.known.text == r.Label {
+		return r.known
+	}
+	return knownLabels[r.Label]
 }
 
 // Value is one metric's measurement.

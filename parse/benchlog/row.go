@@ -75,9 +75,19 @@ func splitRow(line []byte) (label, value string, ok bool) {
 }
 
 // splitKnown reads a line without blanks around by the rule for rows, if it is a known plain label with a number or a word, as nearly all
-// rows are; else the label is nil. [splitRow] gives the same.
-func splitKnown(line []byte) (label *knownLabel, value []byte) {
-	colon := bytes.IndexByte(line, ':')
+// rows are; else the label is nil. [splitRow] gives the same. Likely is a plain label that the line probably has, or nil.
+func splitKnown(line []byte, likely *knownLabel) (label *knownLabel, value []byte) {
+	colon := -1
+	if likely != nil {
+		if n := len(likely.text); n < len(line) && line[n] == ':' && string(line[:n]) == likely.text {
+			colon = n // plain labels hold no colon
+		} else {
+			likely = nil
+		}
+	}
+	if likely == nil {
+		colon = bytes.IndexByte(line, ':')
+	}
 	if colon < 1 || colon+2 >= len(line) || line[colon+1] != ' ' {
 		return nil, nil
 	}
@@ -93,6 +103,9 @@ func splitKnown(line []byte) (label *knownLabel, value []byte) {
 			return nil, nil
 		}
 	}
+	if likely != nil {
+		return likely, value
+	}
 	if label = isKnown[string(line[:colon])]; label == nil || !label.plain {
 		return nil, nil
 	}
@@ -107,15 +120,22 @@ var wordByte = func() (set [256]bool) {
 	return set
 }()
 
-// texts holds the texts of many rows together, since an own place in memory for each would take most of the time.
-type texts struct{ strings.Builder }
+// recent is what is kept of the rows that came before.
+type recent struct {
+	// texts are those of many rows together, since an own place in memory for each would take most of the time.
+	texts strings.Builder
+	// followed gives for a label's number the plain label that followed it the last time, and for 0 the one that began a block: the
+	// blocks of one client have the same labels in the same order, so that most need not be looked up.
+	followed []*knownLabel
+}
 
 // of returns a copy of a text.
-func (t *texts) of(text []byte) string {
+func (r *recent) of(text []byte) string {
 	const room = 512
-	if t == nil || len(text) > room/4 {
+	if r == nil || len(text) > room/4 {
 		return string(text)
 	}
+	t := &r.texts
 	if t.Cap()-t.Len() < len(text) {
 		t.Reset()
 		t.Grow(room)
@@ -123,6 +143,33 @@ func (t *texts) of(text []byte) string {
 	begin := t.Len()
 	t.Write(text)
 	return t.String()[begin:]
+}
+
+// place is where followed has what follows a label; nil is none.
+func place(label *knownLabel) int {
+	if label == nil {
+		return 0
+	}
+	return label.number
+}
+
+// after returns the label that probably follows another one, or nil.
+func (r *recent) after(label *knownLabel) *knownLabel {
+	if r == nil || r.followed == nil {
+		return nil
+	}
+	return r.followed[place(label)]
+}
+
+// follows notes that a label follows another one.
+func (r *recent) follows(label, next *knownLabel) {
+	if r == nil {
+		return
+	}
+	if r.followed == nil {
+		r.followed = make([]*knownLabel, len(isKnown)+1)
+	}
+	r.followed[place(label)] = next
 }
 
 // rowColon returns the place of the first colon that a blank or the end follows, or -1.

@@ -18,7 +18,12 @@ func FuzzRow(f *testing.F) {
 		if len(line) > 0 && bytes.IndexByte(line, ':') >= 0 && isRecord(line) != record.Match(line) {
 			t.Errorf("%q is a record: %v", line, record.Match(line))
 		}
-		known, value := splitKnown(line)
+		known, value := splitKnown(line, nil)
+		for _, likely := range isKnown {
+			if k, v := splitKnown(line, likely); likely.plain && (k != known || !bytes.Equal(v, value)) {
+				t.Errorf("%q is %v, %q; where %q is likely %v, %q", line, known, value, likely.text, k, v)
+			}
+		}
 		if known == nil {
 			return
 		}

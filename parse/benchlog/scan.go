@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/trtperf/trtperf/parse"
 )
@@ -46,7 +47,7 @@ type Scanner struct {
 	hits []parse.Hits
 	look looker
 
-	values texts // of the rows
+	rows recent
 }
 
 // usualRows is how many rows most blocks have at most.
@@ -57,12 +58,13 @@ type opened struct {
 	Block
 	prefix prefix
 	width  int
-	closed bool  // no more rows; the harness's may follow
-	final  bool  // nothing more can follow
-	idle   int   // lines since the last one that belongs to it
-	report bool  // it is trtllm-bench's
-	form   uint8 // which of the forms its rows have, the first one; len(forms) for none
-	values *texts
+	closed bool        // no more rows; the harness's may follow
+	final  bool        // nothing more can follow
+	idle   int         // lines since the last one that belongs to it
+	report bool        // it is trtllm-bench's
+	form   uint8       // which of the forms its rows have, the first one; len(forms) for none
+	last   *knownLabel // the plain label of its last row with one, nil for none
+	recent *recent
 	rows   int // how many it will have, perhaps
 }
 
@@ -329,7 +331,7 @@ func (s *Scanner) section(t *task, label string, line []byte) bool {
 		if b != nil {
 			b.closed, b.final = true, true
 		}
-		t.details = &opened{prefix: title.prefix, width: width, report: true, values: &s.values}
+		t.details = &opened{prefix: title.prefix, width: width, report: true, recent: &s.rows}
 	case title.part == goesOn && b != nil && b.report && !b.final:
 		b.closed, b.idle = false, 0
 	default:
@@ -356,7 +358,7 @@ func (s *Scanner) open(label string, before []byte, width, number int) {
 	}
 	t.details, t.title = nil, sectionTitle{}
 	s.count++
-	o := &opened{prefix: prefix(bytes.Clone(before)), width: width, form: uint8(len(forms)), values: &s.values, rows: usualRows}
+	o := &opened{prefix: prefix(bytes.Clone(before)), width: width, form: uint8(len(forms)), recent: &s.rows, rows: usualRows}
 	if s.latest != nil {
 		o.rows = len(s.latest.Rows) // a client's blocks have equally many
 	}
@@ -393,9 +395,13 @@ func (s *Scanner) collapsed(label string, text []byte, number int, last bool) {
 // take takes a line of an open block. It is false for a line that is none of the block's.
 func (o *opened) take(line []byte, number int, last bool) bool {
 	line = trim(o.prefix.strip(line))
-	if k, value := splitKnown(line); k != nil {
+	if k, value := splitKnown(line, o.recent.after(o.last)); k != nil {
 		o.idle, o.EndLine = 0, number
-		o.add(parse.Row{Label: k.text, Text: o.values.of(value), Line: number, Cut: last}, k.form)
+		row := k.row
+		row.Text, row.Line, row.Cut = o.recent.of(value), number, last
+		o.add(row, k.form)
+		o.recent.follows(o.last, k)
+		o.last = k
 		return true
 	}
 	if rule := onlyRule(line); rule > 0 {
@@ -561,8 +567,10 @@ var known = func() []string {
 
 // knownLabel is a label that needs no copy of its own.
 type knownLabel struct {
-	text string
-	form uint8
+	text   string
+	row    parse.Row // with the label alone
+	number int       // among the known labels, from 1
+	form   uint8
 	// plain says that it begins with a letter, and that no other line than a block's row begins with it.
 	plain bool
 }
@@ -572,19 +580,19 @@ var isKnown = func() map[string]*knownLabel {
 	set := map[string]*knownLabel{}
 	for _, label := range known {
 		begin := label[0] | 0x20
-		set[label] = &knownLabel{label, formOf(label), begin >= 'a' && begin <= 'z' && !strings.ContainsAny(label, ":!=") && !isTrailerLabel(label)}
+		set[label] = &knownLabel{label, parse.RowOf(label), len(set) + 1, formOf(label), begin >= 'a' && begin <= 'z' && !strings.ContainsAny(label, ":!=") && !isTrailerLabel(label)}
 	}
 	return set
 }()
 
 // knownLabels finds known labels, each with its colon.
-var knownLabels = regexp.MustCompile(func() string {
+var knownLabels = sync.OnceValue(func() *regexp.Regexp {
 	quoted := make([]string, len(known))
 	for i, label := range known {
 		quoted[i] = regexp.QuoteMeta(label)
 	}
-	return `(?:^|[ \t])((?:` + strings.Join(quoted, "|") + `):)(?:[ \t]|$)`
-}())
+	return regexp.MustCompile(`(?:^|[ \t])((?:` + strings.Join(quoted, "|") + `):)(?:[ \t]|$)`)
+})
 
 // ruleRun is a rule, a section's title with its dashes, or a line of the failure banner in a collapsed text.
 var ruleRun = regexp.MustCompile(`={3,}!?[^=]*?!?={3,}|={20,}|-{4,}[^-]+-{4,}|-{20,}`)
@@ -593,7 +601,7 @@ var ruleRun = regexp.MustCompile(`={3,}!?[^=]*?!?={3,}|={20,}|-{4,}[^-]+-{4,}|-{
 func splitCollapsed(text []byte) [][]byte {
 	begins := map[int]bool{0: true}
 	for at := 0; at < len(text); {
-		m := knownLabels.FindSubmatchIndex(text[at:])
+		m := knownLabels().FindSubmatchIndex(text[at:])
 		if m == nil {
 			break
 		}

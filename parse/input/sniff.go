@@ -1,6 +1,10 @@
 package input
 
-import "bytes"
+import (
+	"bytes"
+	"encoding/binary"
+	"math/bits"
+)
 
 // SniffLen is the number of bytes from a file's beginning that [Sniff] needs at most.
 const SniffLen = 8 << 10
@@ -22,6 +26,9 @@ func Sniff(head []byte) string {
 			return m.kind
 		}
 	}
+	if controls(head)*10 <= len(head) {
+		return ""
+	}
 	odd := 0
 	for _, c := range head {
 		odd += int(isOdd[c])
@@ -30,6 +37,22 @@ func Sniff(head []byte) string {
 		return "binary data"
 	}
 	return ""
+}
+
+// controls counts the control characters, eight bytes at a time.
+func controls(head []byte) int {
+	const low, high, fromBlank = 0x7f7f7f7f7f7f7f7f, 0x8080808080808080, 0x6060606060606060
+	n := 0
+	for ; len(head) >= 8; head = head[8:] {
+		eight := binary.LittleEndian.Uint64(head)
+		n += 8 - bits.OnesCount64((eight&low+fromBlank|eight)&high)
+	}
+	for _, c := range head {
+		if c < ' ' {
+			n++
+		}
+	}
+	return n
 }
 
 // isOdd is 1 for the bytes that are rare in text.

@@ -54,7 +54,11 @@ func (o Opener) Open(f File) (*Stream, error) {
 			return nil, fmt.Errorf("%s: %w", f.Path, ErrNotRegular)
 		}
 	}
-	file, err := os.Open(f.Path)
+	flags := os.O_RDONLY
+	if !f.Given() {
+		flags |= atOnce // a file knows no waiting, and Go need not find that out
+	}
+	file, err := os.OpenFile(f.Path, flags, 0)
 	if err != nil {
 		return nil, err
 	}

@@ -25,14 +25,14 @@ type reader struct {
 	// configs are the configuration files that a test used, so that they are counted once.
 	configs map[string]bool
 	// unknown are the files and labels for which a diagnostic says that the metric table lacks them.
-	unknown map[string]bool
+	unknown map[[2]string]bool
 	// beside are the paths outside the group on which its Results depend.
 	beside []string
 }
 
 func newReader(ctx context.Context, g *group, opt *Options) *reader {
 	return &reader{Run: &Run{}, ctx: ctx, opt: opt, group: g, unfinished: map[string]string{}, configs: map[string]bool{},
-		unknown: map[string]bool{}}
+		unknown: map[[2]string]bool{}}
 }
 
 // read reads the group.

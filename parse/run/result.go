@@ -29,7 +29,9 @@ func (r *reader) result(t *test, b block, server, client *int) *parse.Result {
 	r.label(result, t, b, planned)
 	trailer := slices.Clone(b.Trailer)
 	computed, stepNotes := r.steps(t, planned, trailer)
-	found := append(r.opt.Table.Measure(result, append(trailer, computed...)), stepNotes...)
+	// Once for a file: a sweep prints the label in every block.
+	told := func(label string) bool { return r.unknown[[2]string{b.source.File, label}] }
+	found := append(r.opt.Table.Measure(result, append(trailer, computed...), told), stepNotes...)
 	for _, row := range computed {
 		name := r.opt.Table.ByLabel(row.Label).Name
 		v := result.Metrics[name]
@@ -50,11 +52,10 @@ func (r *reader) result(t *test, b block, server, client *int) *parse.Result {
 	for _, d := range found {
 		d.File, d.Member = b.source.File, b.source.Member
 		if d.Code == parse.UnknownLabel {
-			// Once for a file: a sweep prints the label in every block.
-			if r.unknown[d.File+"\x00"+d.Label] {
+			if told(d.Label) { // twice in the block
 				continue
 			}
-			r.unknown[d.File+"\x00"+d.Label] = true
+			r.unknown[[2]string{d.File, d.Label}] = true
 		}
 		r.Diagnostics = append(r.Diagnostics, d)
 	}

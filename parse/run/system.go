@@ -184,7 +184,11 @@ func first(a, b time.Time) time.Time {
 }
 
 // fillAbsent sets the fields of s that are absent.
-func fillAbsent[T any](s *T, from T) {
+func fillAbsent[T comparable](s *T, from T) {
+	var none T
+	if from == none {
+		return // mostly so
+	}
 	to, src := reflect.ValueOf(s).Elem(), reflect.ValueOf(from)
 	for i := range to.NumField() {
 		if to.Field(i).IsZero() {

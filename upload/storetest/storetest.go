@@ -56,7 +56,7 @@ func Result(n int) *parse.Result {
 	}
 	r.TestID, _ = parse.ParseTestID(fmt.Sprintf("aggr_upload-k-s%d", n))
 	table := parse.Metrics()
-	table.Measure(r, nil)
+	table.Measure(r, nil, nil)
 	parse.Judge(table, r, false, false)
 	r.ID = parse.Identify(r)
 	return r
