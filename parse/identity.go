@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -75,17 +76,19 @@ type knownLabel struct {
 	text     string
 	row      int // its place in every metric table, -1 for that of a setting
 	identity identityLabel
+	// concurrency says that the setting is the greatest number of requests in flight.
+	concurrency bool
 }
 
 var knownLabels = func() map[string]*knownLabel {
 	all := map[string]*knownLabel{}
 	for i, m := range standardMetrics() {
 		for _, label := range m.Labels {
-			all[label] = &knownLabel{label, i, identityLabelOf(label)}
+			all[label] = &knownLabel{text: label, row: i, identity: identityLabelOf(label)}
 		}
 	}
 	for _, label := range settings {
-		all[label] = &knownLabel{label, -1, identityLabelOf(label)}
+		all[label] = &knownLabel{text: label, row: -1, identity: identityLabelOf(label), concurrency: slices.Contains(concurrencySettings, label)}
 	}
 	return all
 }()

@@ -153,8 +153,9 @@ func shown(text string) string {
 
 // ConcurrencySetting returns the greatest number of requests in flight as the block repeats it, or nil.
 func (r *Result) ConcurrencySetting() *int {
-	for _, row := range r.Rows {
-		if slices.Contains(concurrencySettings, row.Label) {
+	for i := range r.Rows {
+		row := &r.Rows[i]
+		if k := row.label(); k != nil && k.concurrency {
 			if n, err := strconv.Atoi(row.Text); err == nil && n > 0 {
 				return &n
 			}

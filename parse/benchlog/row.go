@@ -77,39 +77,52 @@ func splitRow(line []byte) (label, value string, ok bool) {
 // splitKnown reads a line without blanks around by the rule for rows, if it is a known plain label with a number or a word, as nearly all
 // rows are; else the label is nil. [splitRow] gives the same. Likely is a plain label that the line probably has, or nil.
 func splitKnown(line []byte, likely *knownLabel) (label *knownLabel, value []byte) {
-	colon := -1
 	if likely != nil {
-		if n := len(likely.text); n < len(line) && line[n] == ':' && string(line[:n]) == likely.text {
-			colon = n // plain labels hold no colon
-		} else {
-			likely = nil
+		if label, value = splitLikely(line, likely); label != nil {
+			return label, value
 		}
 	}
-	if likely == nil {
-		colon = bytes.IndexByte(line, ':')
-	}
-	if colon < 1 || colon+2 >= len(line) || line[colon+1] != ' ' {
+	colon := bytes.IndexByte(line, ':')
+	if colon < 1 {
 		return nil, nil
 	}
-	value = line[colon+2:]
-	for len(value) > 0 && value[0] == ' ' {
-		value = value[1:]
-	}
-	if len(value) == 0 {
+	if value = word(line[colon:]); value == nil {
 		return nil, nil
-	}
-	for _, c := range value {
-		if !wordByte[c] {
-			return nil, nil
-		}
-	}
-	if likely != nil {
-		return likely, value
 	}
 	if label = isKnown[string(line[:colon])]; label == nil || !label.plain {
 		return nil, nil
 	}
 	return label, value
+}
+
+// splitLikely does so where the line has a likely label.
+func splitLikely(line []byte, likely *knownLabel) (label *knownLabel, value []byte) {
+	n := len(likely.text)
+	if n >= len(line) || line[n] != ':' || string(line[:n]) != likely.text {
+		return nil, nil
+	}
+	if value = word(line[n:]); value == nil {
+		return nil, nil
+	}
+	return likely, value
+}
+
+// word returns the number or word that stands alone behind a colon and blanks, or nil.
+func word(text []byte) []byte {
+	i := 1
+	for i < len(text) && text[i] == ' ' {
+		i++
+	}
+	if i == 1 || i == len(text) {
+		return nil
+	}
+	value := text[i:]
+	for _, c := range value {
+		if !wordByte[c] {
+			return nil
+		}
+	}
+	return value
 }
 
 // wordByte are the bytes of numbers and words.
@@ -125,8 +138,8 @@ type recent struct {
 	// texts are those of many rows together, since an own place in memory for each would take most of the time.
 	texts strings.Builder
 	// followed gives for a label's number the plain label that followed it the last time, and for 0 the one that began a block: the
-	// blocks of one client have the same labels in the same order, so that most need not be looked up.
-	followed []*knownLabel
+	// blocks of one client have the same labels in the same order, so that most need not be looked up. A number 0 is none.
+	followed [256]uint8
 }
 
 // of returns a copy of a text.
@@ -146,7 +159,7 @@ func (r *recent) of(text []byte) string {
 }
 
 // place is where followed has what follows a label; nil is none.
-func place(label *knownLabel) int {
+func place(label *knownLabel) uint8 {
 	if label == nil {
 		return 0
 	}
@@ -155,10 +168,10 @@ func place(label *knownLabel) int {
 
 // after returns the label that probably follows another one, or nil.
 func (r *recent) after(label *knownLabel) *knownLabel {
-	if r == nil || r.followed == nil {
+	if r == nil {
 		return nil
 	}
-	return r.followed[place(label)]
+	return numbered[r.followed[place(label)]]
 }
 
 // follows notes that a label follows another one.
@@ -166,10 +179,7 @@ func (r *recent) follows(label, next *knownLabel) {
 	if r == nil {
 		return
 	}
-	if r.followed == nil {
-		r.followed = make([]*knownLabel, len(isKnown)+1)
-	}
-	r.followed[place(label)] = next
+	r.followed[place(label)] = next.number
 }
 
 // rowColon returns the place of the first colon that a blank or the end follows, or -1.

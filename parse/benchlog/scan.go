@@ -23,7 +23,8 @@ type Scanner struct {
 	lines *lines
 	// tasks are those of the job by their labels; without labels there is one.
 	tasks map[string]*task
-	all   []*task   // the same
+	whole *task     // that without a label, or nil
+	all   []*task   // the same tasks
 	order []*opened // blocks that have not been given out, in the order of their headers
 	block *Block
 	done  bool
@@ -118,7 +119,7 @@ func (s *Scanner) Scan() bool {
 		if l.part && s.long == 0 {
 			s.long = l.number
 		}
-		if t := s.tasks[""]; t == nil || !s.plain(t, l) {
+		if s.whole == nil || !s.plain(s.whole, l) {
 			s.line(l)
 		}
 	}
@@ -127,7 +128,13 @@ func (s *Scanner) Scan() bool {
 // plain takes a line of an open block, of a task without a label, that needs no close look: it holds neither a label nor a header nor what a
 // terminal does not show. It is false for any other line; [Scanner.line] would do the same.
 func (s *Scanner) plain(t *task, l line) bool {
-	if t.block == nil || t.block.closed || t.details != nil || t.title.part != 0 || s.own != nil || l.last || l.part || !isPlain(l.text) {
+	if t.block == nil || t.block.closed || t.details != nil || t.title.part != 0 || s.own != nil || l.last || l.part {
+		return false
+	}
+	if t.block.takeLikely(l.text, l.number) {
+		return true
+	}
+	if !isPlain(l.text) {
 		return false
 	}
 	if !t.block.take(l.text, l.number, false) {
@@ -271,7 +278,7 @@ func (s *Scanner) row(text []byte, number int, last bool) {
 	t := s.tasks[label]
 	if t == nil && label != "" {
 		// A digit and a colon may stand at a line's beginning without being a task's label.
-		t, line = s.tasks[""], text
+		t, line = s.whole, text
 	}
 	if t != nil && s.section(t, label, line) {
 		return
@@ -307,6 +314,9 @@ func (s *Scanner) task(label string) *task {
 	if t == nil {
 		t = &task{}
 		s.tasks[label] = t
+		if label == "" {
+			s.whole = t
+		}
 		s.all = append(s.all, t)
 	}
 	return t
@@ -396,12 +406,7 @@ func (s *Scanner) collapsed(label string, text []byte, number int, last bool) {
 func (o *opened) take(line []byte, number int, last bool) bool {
 	line = trim(o.prefix.strip(line))
 	if k, value := splitKnown(line, o.recent.after(o.last)); k != nil {
-		o.idle, o.EndLine = 0, number
-		row := k.row
-		row.Text, row.Line, row.Cut = o.recent.of(value), number, last
-		o.add(row, k.form)
-		o.recent.follows(o.last, k)
-		o.last = k
+		o.takeKnown(k, value, number, last)
 		return true
 	}
 	if rule := onlyRule(line); rule > 0 {
@@ -436,6 +441,30 @@ func (o *opened) take(line []byte, number int, last bool) bool {
 	o.EndLine = number
 	o.add(r, formOf(r.Label))
 	return true
+}
+
+// takeLikely takes a line that has the label which is likely now. Such a line is a plain one.
+func (o *opened) takeLikely(line []byte, number int) bool {
+	likely := o.recent.after(o.last)
+	if likely == nil || len(o.prefix) > 0 {
+		return false
+	}
+	k, value := splitLikely(trimRight(line), likely)
+	if k == nil {
+		return false
+	}
+	o.takeKnown(k, value, number, false)
+	return true
+}
+
+// takeKnown takes a row with a plain label.
+func (o *opened) takeKnown(k *knownLabel, value []byte, number int, last bool) {
+	o.idle, o.EndLine = 0, number
+	o.add(k.row, k.form)
+	row := &o.Rows[len(o.Rows)-1]
+	row.Text, row.Line, row.Cut = o.recent.of(value), number, last
+	o.recent.follows(o.last, k)
+	o.last = k
 }
 
 // add adds a row, whose label is one of a form's.
@@ -569,20 +598,25 @@ var known = func() []string {
 type knownLabel struct {
 	text   string
 	row    parse.Row // with the label alone
-	number int       // among the known labels, from 1
+	number uint8     // among the known labels, from 1, if it is plain; 0 for others
 	form   uint8
 	// plain says that it begins with a letter, and that no other line than a block's row begins with it.
 	plain bool
 }
 
-// isKnown gives for a known label the label.
-var isKnown = func() map[string]*knownLabel {
-	set := map[string]*knownLabel{}
-	for _, label := range known {
+// isKnown gives for a known label the label, numbered for a number of a plain one the same.
+var isKnown, numbered = func() (set map[string]*knownLabel, numbered [256]*knownLabel) {
+	set = map[string]*knownLabel{}
+	for n, label := range known {
+		k := &knownLabel{text: label, row: parse.RowOf(label), form: formOf(label)}
 		begin := label[0] | 0x20
-		set[label] = &knownLabel{label, parse.RowOf(label), len(set) + 1, formOf(label), begin >= 'a' && begin <= 'z' && !strings.ContainsAny(label, ":!=") && !isTrailerLabel(label)}
+		k.plain = begin >= 'a' && begin <= 'z' && !strings.ContainsAny(label, ":!=") && !isTrailerLabel(label)
+		if k.plain && n+1 < len(numbered) {
+			k.number, numbered[n+1] = uint8(n+1), k
+		}
+		set[label] = k
 	}
-	return set
+	return set, numbered
 }()
 
 // knownLabels finds known labels, each with its colon.

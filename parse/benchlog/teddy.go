@@ -260,7 +260,7 @@ func (f *finder) skip(text []byte, odd func(line []byte) bool) (begin, lines int
 		if n, feeds, why = f.look(text[at:]); n > 0 {
 			// Only a line that lies around this place can be long without having been seen before.
 			if place := at + (n-1)/cell*cell; place >= asked {
-				begin := bytes.LastIndexByte(text[:place], '\n') + 1
+				begin := lineBegin(text, place)
 				size := bytes.IndexByte(text[place:], '\n')
 				if size < 0 {
 					size = len(text) - place
@@ -281,6 +281,20 @@ func (f *finder) skip(text []byte, odd func(line []byte) bool) (begin, lines int
 	if landmark < 0 {
 		landmark = len(text)
 	}
-	begin = bytes.LastIndexByte(text[:landmark], '\n') + 1
+	begin = lineBegin(text, landmark)
 	return begin, lines + bytes.Count(text[min(at, begin):begin], []byte{'\n'}), false
+}
+
+// lineBegin returns where the line begins that a place lies in, eight bytes at a time.
+func lineBegin(text []byte, place int) int {
+	const feeds, ones, highs = 0x0a0a0a0a0a0a0a0a, 0x0101010101010101, 0x8080808080808080
+	for ; place >= 8; place -= 8 {
+		if x := binary.LittleEndian.Uint64(text[place-8:]) ^ feeds; (x-ones)&^x&highs != 0 {
+			break
+		}
+	}
+	for place > 0 && text[place-1] != '\n' {
+		place--
+	}
+	return place
 }
