@@ -152,9 +152,41 @@ func codeOf(err error) string {
 	return Damaged
 }
 
-// Open returns the unpacked stream of a compressed file. Damage and limits are errors of its Read.
+// Blocks is an unpacked stream that gives out its text where the decoder has it, too: what NextBlock returns is valid until the next call of
+// NextBlock or Read.
+type Blocks interface {
+	io.Reader
+	NextBlock() ([]byte, error)
+}
+
+// Open returns the unpacked stream of a compressed file. Damage and limits are errors of its Read. That of zstd has [Blocks].
 func Open(r io.Reader, k Kind, l Limits) (io.ReadCloser, error) {
-	return open(r, k, l.complete(), new(int64))
+	s, err := open(r, k, l.complete(), new(int64))
+	if err != nil {
+		return nil, err
+	}
+	if p, ok := s.text.(*puller); ok {
+		return blockLayer{s, p}, nil
+	}
+	return s, nil
+}
+
+// blockLayer is a layer whose decoder has blocks.
+type blockLayer struct {
+	*layer
+	puller *puller
+}
+
+// NextBlock returns the next block.
+func (s blockLayer) NextBlock() ([]byte, error) {
+	if s.err != nil {
+		return nil, s.err
+	}
+	block, err := s.puller.NextBlock()
+	if err := s.count(len(block), err); err != nil {
+		return nil, err
+	}
+	return block, nil
 }
 
 // open opens a layer; total counts what all layers have unpacked.
@@ -169,7 +201,11 @@ func open(r io.Reader, k Kind, l Limits, total *int64) (*layer, error) {
 		var d *zstd.Decoder
 		d, err = zstd.NewReader(packed, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(uint64(l.Window)))
 		if err == nil {
-			s.text, s.close = d, d.Close
+			p := newPuller(d)
+			s.text, s.close = p, func() {
+				p.stop()
+				d.Close()
+			}
 		}
 	case XZ:
 		ahead := bufio.NewReaderSize(packed, xzHeader)
@@ -216,6 +252,11 @@ func (s *layer) Read(p []byte) (int, error) {
 		return 0, s.err
 	}
 	n, err := s.text.Read(p)
+	return n, s.count(n, err)
+}
+
+// count counts what was unpacked, and returns the error to give with it.
+func (s *layer) count(n int, err error) error {
 	s.n += int64(n)
 	*s.total += int64(n)
 	switch {
@@ -226,9 +267,9 @@ func (s *layer) Read(p []byte) (int, error) {
 	case *s.total > s.limits.Unpacked:
 		s.err = &limitError{fmt.Sprintf("unpacks to more than %d bytes: raise --max-unpacked to read it", s.limits.Unpacked)}
 	default:
-		return n, err
+		return err
 	}
-	return n, s.err
+	return s.err
 }
 
 func (s *layer) Close() error {

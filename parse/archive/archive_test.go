@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -226,6 +227,55 @@ func TestRatio(t *testing.T) {
 			t.Errorf("ratio %d: %d bytes, %v", ratio, n, err)
 		}
 		s.Close()
+	}
+}
+
+// A stream gives the same text and the same error whether it is read, taken in blocks, or both in turns; it can be left anywhere.
+func TestBlocks(t *testing.T) {
+	text := make([]byte, 3<<20)
+	r := rand.New(rand.NewPCG(3, 3))
+	for i := range text {
+		text[i] = "abcdef \n"[r.IntN(8)]
+	}
+	var b bytes.Buffer
+	w := must(zstd.NewWriter(&b, zstd.WithEncoderConcurrency(1)))
+	must(w.Write(text))
+	w.Close()
+	whole := b.Bytes()
+	for name, packed := range map[string][]byte{"whole": whole, "two frames": slices.Concat(whole, whole), "cut": whole[:len(whole)/2]} {
+		open := func() io.ReadCloser {
+			return must(archive.Open(bytes.NewReader(packed), archive.Zstd, archive.Limits{}))
+		}
+		read := open()
+		want, wantErr := io.ReadAll(read)
+		read.Close()
+		for _, every := range []int{1, 2} {
+			s := open()
+			var got []byte
+			var err error
+			for i := 0; err == nil; i++ {
+				var part []byte
+				if i%every == 0 {
+					part, err = s.(archive.Blocks).NextBlock()
+				} else {
+					part = make([]byte, 1000)
+					var n int
+					n, err = s.Read(part)
+					part = part[:n]
+				}
+				got = append(got, part...)
+			}
+			if errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+				err = nil
+			}
+			if !bytes.Equal(got, want) || fmt.Sprint(err) != fmt.Sprint(wantErr) {
+				t.Errorf("%s: %d bytes, %v; read %d, %v", name, len(got), err, len(want), wantErr)
+			}
+			s.Close()
+		}
+		left := open()
+		must(left.(archive.Blocks).NextBlock())
+		left.Close()
 	}
 }
 

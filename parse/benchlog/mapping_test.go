@@ -26,7 +26,20 @@ func (w windows) Map(offset int64) []byte {
 	return rest[:min(len(rest), w.size)]
 }
 
-// A log gives the same blocks whether it is read or looked at, wherever a window ends.
+// parts is a text that a decoder has in parts of so many bytes. What was given out before is overwritten, as decoders do.
+type parts struct {
+	*bytes.Reader
+	part []byte
+}
+
+func inParts(text []byte, size int) *parts { return &parts{bytes.NewReader(text), make([]byte, size)} }
+
+func (p *parts) NextBlock() ([]byte, error) {
+	n, err := p.Read(p.part)
+	return p.part[:n], err
+}
+
+// A log gives the same blocks whether it is read or looked at, wherever a window or a decoder's part ends.
 func TestWindows(t *testing.T) {
 	dir := corpus(t)
 	paths, err := filepath.Glob(filepath.Join(dir, "logs", "*"))
@@ -42,6 +55,9 @@ func TestWindows(t *testing.T) {
 		for _, size := range []int{4096, 100_003, 2 << 20} {
 			if got := scan(t, windows{bytes.NewReader(text), text, size}); !slices.Equal(got, want) {
 				t.Errorf("%s, %d bytes at a time: got\n%s\nwant\n%s", filepath.Base(path), size, strings.Join(got, "\n"), strings.Join(want, "\n"))
+			}
+			if got := scan(t, inParts(text, size)); !slices.Equal(got, want) {
+				t.Errorf("%s, in parts of %d bytes: got\n%s\nwant\n%s", filepath.Base(path), size, strings.Join(got, "\n"), strings.Join(want, "\n"))
 			}
 		}
 	}
@@ -60,7 +76,8 @@ func TestOddLines(t *testing.T) {
 		"parted in a block": {"0: " + strings.Join(slices.Insert(block("3.24"), 3, strings.Repeat("y", 1024), strings.Repeat("y", 9)), "\n0: ") + "\n",
 			1, 0},
 	} {
-		for way, r := range map[string]io.Reader{"read": strings.NewReader(c.log), "looked at": windows{bytes.NewReader([]byte(c.log)), []byte(c.log), 5 << 20}} {
+		for way, r := range map[string]io.Reader{"read": strings.NewReader(c.log), "looked at": windows{bytes.NewReader([]byte(c.log)), []byte(c.log), 5 << 20},
+			"in parts": inParts([]byte(c.log), 128<<10), "in small parts": inParts([]byte(c.log), 700)} {
 			s := benchlog.NewScanner(r, nil)
 			if !s.Scan() || s.Block().Line != c.line || len(s.Block().Rows) != 3 {
 				t.Fatalf("%s, %s: got %+v", name, way, s.Block())

@@ -84,6 +84,7 @@ func FuzzPlain(f *testing.F) {
 		"Backend:  a  b\nTime Breakdown x mean (ms): 5\n=====\n"} {
 		f.Add([]byte(header + rows + strings.Repeat("=", 50) + "\n"))
 		f.Add([]byte("> " + header + "> " + rows))
+		f.Add([]byte(header + rows + strings.Repeat("=", 50) + "\n" + header + rows + header + rows))
 	}
 	close := never(f)
 	f.Fuzz(func(t *testing.T, log []byte) {

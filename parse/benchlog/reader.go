@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"slices"
 	"sync"
 )
 
@@ -31,6 +32,8 @@ type lines struct {
 	in     *unsplitter // reads r for it as soon as srun has parted a line; nil before
 	finder *finder
 	mapped *mapping // nil where the text is read
+	blocks Blocks   // nil where the text has none
+	ahead  []byte   // what has not been looked at of the last block
 	array  *[longest + chunk]byte
 	buf    []byte // the array, until it is released
 	pos    int    // the next line begins here, in the buffer or the window
@@ -57,6 +60,7 @@ func newLines(r io.Reader, s *search) *lines {
 	} else {
 		l.finder = wordFinder()
 	}
+	l.blocks, _ = r.(Blocks)
 	if m, ok := r.(Mapped); ok {
 		l.mapped = &mapping{Mapped: m}
 	} else {
@@ -90,8 +94,8 @@ func (l *lines) release() {
 	}
 }
 
-// fill reads more text behind what is there. It is false at the end.
-func (l *lines) fill() bool {
+// fill reads more text behind what is there. It is false at the end. Unless all lines are wanted, it may leave out some without a landmark.
+func (l *lines) fill(all bool) bool {
 	if l.eof {
 		return false
 	}
@@ -103,9 +107,12 @@ func (l *lines) fill() bool {
 	l.pos, l.end = begin, longest
 	var n int
 	var err error
-	if l.in != nil {
+	switch {
+	case l.in != nil:
 		n, err = l.in.Read(l.buf[longest:])
-	} else {
+	case l.blocks != nil:
+		n, err = l.fromBlock(all)
+	default:
 		n, err = l.r.Read(l.buf[longest:])
 		l.read += int64(n)
 	}
@@ -117,6 +124,38 @@ func (l *lines) fill() bool {
 		}
 	}
 	return true
+}
+
+// Blocks is a reader whose text can also be looked at where a decoder has it. A [Scanner] of one copies only what it needs.
+type Blocks interface {
+	io.Reader
+	// NextBlock returns the text that follows, or the error that ends it. The text is valid until the next call of NextBlock or Read.
+	NextBlock() ([]byte, error)
+}
+
+// fromBlock copies text of a block behind what is there: as far as needed to end a line that has begun, else what remains behind the lines
+// that nobody wants.
+func (l *lines) fromBlock(all bool) (n int, err error) {
+	if len(l.ahead) == 0 {
+		if l.ahead, err = l.blocks.NextBlock(); err != nil {
+			return 0, err
+		}
+		l.read += int64(len(l.ahead))
+	}
+	n = len(l.ahead)
+	switch {
+	case l.pos < l.end:
+		if i := bytes.IndexByte(l.ahead, '\n'); i >= 0 {
+			n = i + 1
+		}
+	case !all && !l.inside:
+		begin, feeds, _ := l.finder.skip(l.ahead, isOdd)
+		l.ahead, l.number, l.base = l.ahead[begin:], l.number+feeds, l.base+int64(begin)
+		n -= begin
+	}
+	n = copy(l.buf[longest:], l.ahead[:n])
+	l.ahead = l.ahead[n:]
+	return n, nil
 }
 
 // next returns the next line. Unless all are wanted, it passes over lines without a landmark.
@@ -147,7 +186,7 @@ func (l *lines) next(all bool) (line, bool) {
 			l.inside = true
 			l.advance(len(at.text))
 			return at, true
-		case l.fill():
+		case l.fill(all):
 		case len(text) > 0:
 			l.advance(len(text))
 			return line{text: text, number: l.number, last: true, part: l.inside}, true
@@ -167,7 +206,8 @@ func (l *lines) advance(n int) {
 
 // unsplit joins from here on the lines that srun --label has split. Most logs have none, and looking at each line twice costs.
 func (l *lines) unsplit() {
-	rest := bytes.Clone(l.buf[l.pos:l.end])
+	rest := slices.Concat(l.buf[l.pos:l.end], l.ahead)
+	l.blocks, l.ahead = nil, nil
 	var r io.Reader = bytes.NewReader(rest)
 	if !l.eof {
 		r = io.MultiReader(r, l.r)

@@ -241,6 +241,9 @@ func FuzzScan(f *testing.F) {
 			if got := scan(t, windows{bytes.NewReader(log), log, size}); !slices.Equal(got, want) {
 				t.Errorf("looked at %d bytes at a time:\n%q\n%q", size, got, want)
 			}
+			if got := scan(t, inParts(log, size)); !slices.Equal(got, want) {
+				t.Errorf("in parts of %d bytes:\n%q\n%q", size, got, want)
+			}
 		}
 		s := benchlog.NewScanner(bytes.NewReader(log), nil)
 		lines := bytes.Count(log, []byte("\n")) + 1

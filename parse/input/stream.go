@@ -21,7 +21,8 @@ type Stream struct {
 	// Archive says that the text is an archive, and which; it is empty for others.
 	Archive archive.Kind
 	packed  bool
-	count   *counter // the file's, with what counts it
+	blocks  archive.Blocks // of the last layer, nil where it has none
+	count   *counter       // the file's, with what counts it
 	file    *os.File
 	start   os.FileInfo
 	close   []func() error
@@ -123,6 +124,7 @@ func (s *Stream) unpack(r io.Reader, limits archive.Limits) error {
 			return err
 		}
 		s.close = append(s.close, layer.Close)
+		s.blocks, _ = layer.(archive.Blocks)
 		r = layer
 	}
 	return errors.New("compressed too many times over: raise --max-nesting")

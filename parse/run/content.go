@@ -126,6 +126,8 @@ func readContent(ctx context.Context, f located, text peeker, opt *Options) *con
 	if stream, ok := text.(*input.Stream); ok {
 		if m := stream.Mapped(); m != nil {
 			in = contextMapped{ctx, m}
+		} else if b := stream.Blocks(); b != nil {
+			in = contextBlocks{ctx, b}
 		}
 	}
 	switch f.kind {
@@ -392,4 +394,20 @@ func (c contextMapped) Map(offset int64) []byte {
 		return nil
 	}
 	return c.Mapped.Map(offset)
+}
+
+// contextBlocks does so for a compressed file that is looked at where its decoder has the text.
+type contextBlocks struct {
+	ctx context.Context
+	*input.Blocks
+}
+
+func (c contextBlocks) Read(p []byte) (int, error) { return contextReader{c.ctx, c.Blocks}.Read(p) }
+
+// NextBlock returns the next block.
+func (c contextBlocks) NextBlock() ([]byte, error) {
+	if err := c.ctx.Err(); err != nil {
+		return nil, err
+	}
+	return c.Blocks.NextBlock()
 }
