@@ -66,7 +66,7 @@ type reportContent struct {
 
 // block is a block with its place.
 type block struct {
-	benchlog.Block
+	*benchlog.Block
 	source parse.Source
 }
 
@@ -214,7 +214,7 @@ func (c *content) nextBlocks(f located) {
 
 // placed is a block of a text that begins at a place.
 func placed(found *benchlog.Block, at parse.Source) block {
-	b := block{Block: *found, source: at}
+	b := block{Block: found, source: at}
 	first := max(at.Line, 1) // where the text starts inside the file
 	b.source.Block = b.Number
 	b.source.Line, b.source.EndLine = b.Line+first-1, b.EndLine+first-1
