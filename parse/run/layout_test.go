@@ -23,7 +23,7 @@ func TestEdge(t *testing.T) {
 			if !regexp.MustCompile(`^(?:` + expr + `)$`).MatchString(text) {
 				t.Fatalf("%q does not match %q", expr, text)
 			}
-			if text == "" && !(begin.none && end.none) || text != "" && !(begin.has[text[0]] && end.has[text[len(text)-1]]) {
+			if text == "" && (!begin.none || !end.none) || text != "" && (!begin.has[text[0]] || !end.has[text[len(text)-1]]) {
 				t.Errorf("%q: the edges lack those of %q", expr, text)
 			}
 		}

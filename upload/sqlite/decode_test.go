@@ -11,7 +11,7 @@ import (
 	"github.com/trtperf/trtperf/parse"
 )
 
-// fill sets every field of a value to something that is not zero.
+// fill sets every exported field of a value to something that is not zero.
 func fill(v reflect.Value, n *int) {
 	*n++
 	if t, ok := v.Addr().Interface().(*time.Time); ok {
@@ -36,7 +36,9 @@ func fill(v reflect.Value, n *int) {
 		fill(v.Elem(), n)
 	case reflect.Struct:
 		for i := range v.NumField() {
-			fill(v.Field(i), n)
+			if v.Type().Field(i).IsExported() { // no document has the others
+				fill(v.Field(i), n)
+			}
 		}
 	case reflect.Slice:
 		v.Set(reflect.MakeSlice(v.Type(), 11, 11))
