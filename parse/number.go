@@ -69,7 +69,12 @@ func ParseNumber(text string) (value float64, canonical string, ok bool) {
 	if err != nil || math.IsInf(value, 0) {
 		return 0, "", false
 	}
-	return value, canonicalDecimal(negative, whole, fraction, exponent), true
+	canonical = canonicalDecimal(negative, whole, fraction, exponent)
+	// What is canonical is a number too, so it may have no more digits than any.
+	if len(strings.TrimPrefix(canonical, "-")) > maxDigits+len(".") {
+		return 0, "", false
+	}
+	return value, canonical, true
 }
 
 // plainDecimal returns the canonical form of a number without sign and exponent, as clients print nearly all of theirs, for which no
