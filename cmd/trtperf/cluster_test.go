@@ -33,9 +33,7 @@ func newSite(t *testing.T) *siteCluster {
 	t.Helper()
 	s := &siteCluster{slurm: services.Slurm(t), dir: t.TempDir()}
 	s.program = filepath.Join(t.TempDir(), "trtperf")
-	if out, err := exec.Command("go", "build", "-o", s.program, ".").CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
+	goBuild(t, ".", s.program)
 	for at := filepath.Dir(s.slurm.Conf()); at != "/"; at = filepath.Dir(at) {
 		info, err := os.Stat(at)
 		if err == nil {
@@ -281,7 +279,7 @@ func TestCluster(t *testing.T) {
 	t.Run("another architecture there", func(t *testing.T) {
 		services.Arm64(t)
 		other := filepath.Join(filepath.Dir(s.program), "trtperf-linux-arm64")
-		buildFor(t, "arm64", other)
+		goBuild(t, ".", other, "GOARCH=arm64")
 		// The machine says what Grace says; the kernel runs its programs through the emulator.
 		s.farFile(t, ".local/arm64/uname", "#!/bin/sh\necho Linux aarch64\n")
 		s.farFile(t, ".bashrc", "PATH=$HOME/.local/arm64:$PATH\n")
@@ -318,7 +316,7 @@ func TestCluster(t *testing.T) {
 	})
 }
 
-// farFile writes a program of the user's over there.
+// farFile writes a file of the user's over there, which may be run.
 func (s *siteCluster) farFile(t *testing.T, name, text string) {
 	t.Helper()
 	path := filepath.Join(s.ssh.Home(), name)

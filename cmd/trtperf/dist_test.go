@@ -95,11 +95,11 @@ func TestDist(t *testing.T) {
 	}
 }
 
-// buildFor builds the program for an architecture.
-func buildFor(t *testing.T, arch, file string) {
+// goBuild builds a program from the source in a directory, static as the one that is given out, into a file. Of the environment more can be said.
+func goBuild(t testing.TB, source, file string, environment ...string) {
 	t.Helper()
-	build := exec.Command("go", "build", "-o", file, ".")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOARCH="+arch)
+	build := exec.Command("go", "build", "-o", file, source)
+	build.Env = append(append(os.Environ(), "CGO_ENABLED=0"), environment...)
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
@@ -112,7 +112,7 @@ func TestArm64(t *testing.T) {
 	var said [2][]byte
 	for i, arch := range []string{"amd64", "arm64"} {
 		file := filepath.Join(t.TempDir(), "trtperf")
-		buildFor(t, arch, file)
+		goBuild(t, ".", file, "GOARCH="+arch)
 		command := exec.Command(file, "parse", "--json", logs)
 		said[i], _ = command.Output()
 		// Some of the corpus' runs failed.
@@ -128,9 +128,7 @@ func TestArm64(t *testing.T) {
 // TestCompletion asks a real bash what it would complete.
 func TestCompletion(t *testing.T) {
 	dir := t.TempDir()
-	if out, err := exec.Command("go", "build", "-o", filepath.Join(dir, "trtperf"), ".").CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
+	goBuild(t, ".", filepath.Join(dir, "trtperf"))
 	const ask = `
 PATH=$1:$PATH
 . <(trtperf completion bash)

@@ -160,9 +160,7 @@ func TestPipelineParameters(t *testing.T) {
 func TestProcessStep(t *testing.T) {
 	dir := t.TempDir()
 	program := filepath.Join(dir, "trtperf")
-	if out, err := exec.Command("go", "build", "-o", program, ".").CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
+	goBuild(t, ".", program)
 	for name, c := range map[string]struct {
 		run, call, result string
 		env               []string

@@ -38,11 +38,7 @@ func TestWithoutRights(t *testing.T) {
 		t.Skip("only root can become another user")
 	}
 	binary := filepath.Join(place(t, false), "trtperf")
-	build := exec.Command("go", "build", "-o", binary, ".")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
+	goBuild(t, ".", binary)
 	example, err := os.ReadFile("../../testdata/logs/example.log")
 	if err != nil {
 		t.Fatal(err)

@@ -56,9 +56,7 @@ func TestManyJobs(t *testing.T) {
 		t.Fatal(err)
 	}
 	program := filepath.Join(dir, "trtperf")
-	if out, err := exec.Command("go", "build", "-o", program, ".").CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
+	goBuild(t, ".", program)
 	command := exec.Command(program, "launch", "--on", "slurm", "--partition", "batch", "--nodes", "1", "--gpu-request", "none", "--tree", "tree", "--no-collect", "--poll", "2s",
 		"--jobs", fmt.Sprint(many), "--workspace", "set", "--sbatch-arg=--oversubscribe", "list.txt")
 	command.Dir = dir

@@ -21,9 +21,7 @@ func TestFlatMemory(t *testing.T) {
 	dir := t.TempDir()
 	program, generator, peak := filepath.Join(dir, "trtperf"), filepath.Join(dir, "gen"), filepath.Join(dir, "peak")
 	for path, source := range map[string]string{program: ".", generator: "../../testdata/gen", peak: "../../testdata/bench/peak"} {
-		if out, err := exec.Command("go", "build", "-o", path, source).CombinedOutput(); err != nil {
-			t.Fatalf("%v\n%s", err, out)
-		}
+		goBuild(t, source, path)
 	}
 	size := func(mebibytes int) string {
 		if !soak() {

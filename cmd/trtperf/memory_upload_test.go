@@ -45,9 +45,7 @@ func TestUploadMemory(t *testing.T) {
 	dir, logs := t.TempDir(), sweeps(t, n)
 	program, peak := filepath.Join(dir, "trtperf"), filepath.Join(dir, "peak")
 	for path, source := range map[string]string{program: ".", peak: "../../testdata/bench/peak"} {
-		if out, err := exec.Command("go", "build", "-o", path, source).CombinedOutput(); err != nil {
-			t.Fatalf("%v\n%s", err, out)
-		}
+		goBuild(t, source, path)
 	}
 	command := exec.Command(peak, "kib", program, "upload", "-q", "--db", "x.db", "--to", "sqlite:target.db", logs)
 	command.Dir = dir

@@ -63,9 +63,7 @@ func TestPages(t *testing.T) {
 		t.Fatalf("no pages: %v", err)
 	}
 	dir := t.TempDir()
-	if out, err := exec.Command("go", "build", "-o", filepath.Join(dir, "trtperf"), ".").CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
+	goBuild(t, ".", filepath.Join(dir, "trtperf"))
 	for _, path := range pages {
 		text, err := os.ReadFile(path)
 		if err != nil {
