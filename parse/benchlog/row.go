@@ -66,7 +66,7 @@ func splitRow(line []byte) (label, value string, ok bool) {
 		return "", "", false
 	}
 	if label, ok := isKnown[string(name)]; ok {
-		return label.text, text(content), true
+		return label.row.Label, text(content), true
 	}
 	if isRecord(line) {
 		return "", "", false
@@ -97,8 +97,8 @@ func splitKnown(line []byte, likely *knownLabel) (label *knownLabel, value []byt
 
 // splitLikely does so where the line has a likely label.
 func splitLikely(line []byte, likely *knownLabel) (label *knownLabel, value []byte) {
-	n := len(likely.text)
-	if n >= len(line) || line[n] != ':' || string(line[:n]) != likely.text {
+	n := len(likely.row.Label)
+	if n >= len(line) || line[n] != ':' || string(line[:n]) != likely.row.Label {
 		return nil, nil
 	}
 	if value = word(line[n:]); value == nil {

@@ -21,14 +21,14 @@ func FuzzRow(f *testing.F) {
 		known, value := splitKnown(line, nil)
 		for _, likely := range isKnown {
 			if k, v := splitKnown(line, likely); likely.plain && (k != known || !bytes.Equal(v, value)) {
-				t.Errorf("%q is %v, %q; where %q is likely %v, %q", line, known, value, likely.text, k, v)
+				t.Errorf("%q is %v, %q; where %q is likely %v, %q", line, known, value, likely.row.Label, k, v)
 			}
 		}
 		if known == nil {
 			return
 		}
-		if label, content, ok := splitRow(line); !ok || label != known.text || content != string(value) || isTrailerLabel(label) {
-			t.Errorf("%q is %q, %q; closely %q, %q", line, known.text, value, label, content)
+		if label, content, ok := splitRow(line); !ok || label != known.row.Label || content != string(value) || isTrailerLabel(label) {
+			t.Errorf("%q is %q, %q; closely %q, %q", line, known.row.Label, value, label, content)
 		}
 	})
 }

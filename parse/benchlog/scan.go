@@ -596,7 +596,6 @@ var known = func() []string {
 
 // knownLabel is a label that needs no copy of its own.
 type knownLabel struct {
-	text   string
 	row    parse.Row // with the label alone
 	number uint8     // among the known labels, from 1, if it is plain; 0 for others
 	form   uint8
@@ -608,7 +607,7 @@ type knownLabel struct {
 var isKnown, numbered = func() (set map[string]*knownLabel, numbered [256]*knownLabel) {
 	set = map[string]*knownLabel{}
 	for n, label := range known {
-		k := &knownLabel{text: label, row: parse.RowOf(label), form: formOf(label)}
+		k := &knownLabel{row: parse.RowOf(label), form: formOf(label)}
 		begin := label[0] | 0x20
 		k.plain = begin >= 'a' && begin <= 'z' && !strings.ContainsAny(label, ":!=") && !isTrailerLabel(label)
 		if k.plain && n+1 < len(numbered) {
