@@ -3,7 +3,6 @@ package run
 import (
 	"path/filepath"
 	"regexp"
-	"regexp/syntax"
 	"strconv"
 	"strings"
 	"sync"
@@ -125,87 +124,22 @@ type compiledRule struct {
 	rule
 	pattern func() *regexp.Regexp // compiled when a name may fit
 	literal string                // in every name that the rule fits
-	// begin and end are the bytes that such a name may begin and end with.
-	begin, end *byteSet
 }
 
 func compile(rules []rule) []compiledRule {
 	out := make([]compiledRule, len(rules))
 	for i, r := range rules {
-		tree, err := syntax.Parse(r.name, syntax.Perl)
-		if err != nil {
-			panic(err) // the table above is wrong
-		}
-		begin, end := edge(tree, false), edge(tree, true)
 		pattern := sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^(?:` + r.name + `)$`) })
-		out[i] = compiledRule{r, pattern, custom.Literal(r.name), begin, end}
+		out[i] = compiledRule{r, pattern, custom.Literal(r.name)}
 	}
 	return out
-}
-
-// byteSet is a set of bytes; none says that the empty text belongs to it, too.
-type byteSet struct {
-	has  [256]bool
-	none bool
-}
-
-func (s *byteSet) join(t *byteSet) {
-	for c, has := range t.has {
-		s.has[c] = s.has[c] || has
-	}
-}
-
-// edge returns the bytes that what an expression matches may begin with, or end with: these and perhaps some more.
-func edge(tree *syntax.Regexp, last bool) *byteSet {
-	s := &byteSet{}
-	op := tree.Op
-	if tree.Flags&syntax.FoldCase != 0 {
-		op = syntax.OpAnyChar
-	}
-	switch op {
-	case syntax.OpLiteral:
-		if text := string(tree.Rune); last {
-			s.has[text[len(text)-1]] = true
-		} else {
-			s.has[text[0]] = true
-		}
-	case syntax.OpCapture, syntax.OpPlus:
-		return edge(tree.Sub[0], last)
-	case syntax.OpQuest, syntax.OpStar:
-		s = edge(tree.Sub[0], last)
-		s.none = true
-	case syntax.OpAlternate:
-		for _, sub := range tree.Sub {
-			t := edge(sub, last)
-			s.join(t)
-			s.none = s.none || t.none
-		}
-	case syntax.OpConcat:
-		s.none = true
-		for i := 0; i < len(tree.Sub) && s.none; i++ {
-			sub := tree.Sub[i]
-			if last {
-				sub = tree.Sub[len(tree.Sub)-1-i]
-			}
-			t := edge(sub, last)
-			s.join(t)
-			s.none = t.none
-		}
-	case syntax.OpEmptyMatch:
-		s.none = true
-	default: // mostly a class of characters; few rules have one at an edge
-		for c := range s.has {
-			s.has[c] = true
-		}
-	}
-	return s
 }
 
 // placeOf looks a file's base name up in the layout table.
 func placeOf(base string) place {
 	for _, r := range layout {
 		// Most names fit no rule, and the expressions are slow.
-		if base == "" || !r.begin.has[base[0]] || !r.end.has[base[len(base)-1]] || !strings.Contains(base, r.literal) {
+		if !strings.Contains(base, r.literal) {
 			continue
 		}
 		m := r.pattern().FindStringSubmatch(base)
