@@ -58,7 +58,7 @@ prepare() {
 	python3 - "$1/trtperf.db" "opensearch+$url/$2" <<-'PY'
 		import sqlite3, sys
 		db = sqlite3.connect(sys.argv[1])
-		db.execute("UPDATE outbox SET target = ?", (sys.argv[2],))
+		db.execute("UPDATE targets SET target = ?", (sys.argv[2],))
 		db.commit()
 	PY
 }

@@ -1,7 +1,6 @@
 package sqlite
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"reflect"
@@ -22,39 +21,54 @@ type decoder struct {
 	ids map[string]parse.TestID
 	// longest is the length of the last long list, and metrics the number of the last metrics: the next ones are often alike.
 	longest, metrics int
-	// cut is the last document without its rows.
-	cut []byte
 }
 
 // decode reads one document.
-func (d *decoder) decode(document []byte) (*parse.Result, error) {
+func (d *decoder) decode(document string) (*parse.Result, error) {
 	// Texts of the Result are parts of this one.
-	d.text, d.at = string(document), 0
+	d.text, d.at = document, 0
 	r := &parse.Result{}
 	if d.object(reflect.ValueOf(r).Elem(), resultPlan) && d.at == len(d.text) {
 		return r, nil
 	}
 	r = &parse.Result{}
-	if err := json.Unmarshal(document, r); err != nil {
+	if err := json.Unmarshal([]byte(document), r); err != nil {
 		return nil, fmt.Errorf("the stored document is damaged: %w", err)
 	}
 	return r, nil
 }
 
-// withoutRows returns a document without its rows, which are half of it. The bytes are the decoder's.
+// whole reads a document and the rows of its block.
+func (d *decoder) whole(document, rows string) (*parse.Result, error) {
+	r, err := d.decode(document)
+	if err != nil || rows == "" {
+		return r, err
+	}
+	d.text, d.at = rows, 0
+	if rowsReader(d, reflect.ValueOf(&r.Rows).Elem()) && d.at == len(d.text) {
+		return r, nil
+	}
+	r.Rows = nil
+	if err := json.Unmarshal([]byte(rows), &r.Rows); err != nil {
+		return nil, fmt.Errorf("the stored rows are damaged: %w", err)
+	}
+	return r, nil
+}
+
+// split cuts the rows, which are half of it and are asked for by few, out of a document as encoding/json wrote it.
 //
 // What is looked for stands in no text, since a quote there has a backslash in front.
-func (d *decoder) withoutRows(document []byte) []byte {
-	start := bytes.Index(document, []byte(`,"rows":[{`))
+func split(whole string) (document, rows string) {
+	const begin, end = `,"rows":[{`, `],"source":{`
+	start := strings.Index(whole, begin)
 	if start < 0 {
-		return document
+		return whole, ""
 	}
-	n := bytes.Index(document[start:], []byte(`],"source":{`))
+	n := strings.Index(whole[start:], end)
 	if n < 0 {
-		return document
+		return whole, ""
 	}
-	d.cut = append(append(d.cut[:0], document[:start]...), document[start+n+1:]...)
-	return d.cut
+	return whole[:start] + whole[start+n+1:], whole[start+len(begin)-2 : start+n+1]
 }
 
 // plan is what a struct's fields are called and how their values are read.
@@ -66,7 +80,10 @@ type planned struct {
 	read  func(d *decoder, v reflect.Value) bool
 }
 
-var resultPlan = planOf(reflect.TypeFor[parse.Result]())
+var (
+	resultPlan = planOf(reflect.TypeFor[parse.Result]())
+	rowsReader = readerOf(reflect.TypeFor[[]parse.Row]())
+)
 
 // planOf makes the plan of a struct from its tags. A field of a type that it does not know gets none, so that encoding/json reads the documents that have it.
 func planOf(t reflect.Type) plan {
@@ -327,4 +344,4 @@ func (d *decoder) testID(id *parse.TestID) bool {
 type Decoder struct{ decoder }
 
 // Decode reads one document.
-func (d *Decoder) Decode(document []byte) (*parse.Result, error) { return d.decode(document) }
+func (d *Decoder) Decode(document []byte) (*parse.Result, error) { return d.decode(string(document)) }

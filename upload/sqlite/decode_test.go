@@ -79,15 +79,15 @@ func TestDecode(t *testing.T) {
 		if !fast.object(reflect.ValueOf(&got).Elem(), resultPlan) || fast.at != len(text) {
 			t.Errorf("left to encoding/json from %.40q on: %s", text[fast.at:], text)
 		}
-		again, err := d.decode(text)
+		again, err := d.decode(string(text))
 		if err != nil || !reflect.DeepEqual(&got, want) || !reflect.DeepEqual(again, want) {
 			t.Errorf("got %+v, want %+v, error %v", got, want, err)
 		}
 	}
 }
 
-// Without rows all else is there, whatever stands in texts before, in and behind them.
-func TestWithoutRows(t *testing.T) {
+// A Result that is split comes back whole, whatever stands in texts before, in and behind its rows.
+func TestSplit(t *testing.T) {
 	n := 0
 	var full parse.Result
 	fill(reflect.ValueOf(&full).Elem(), &n)
@@ -101,15 +101,19 @@ func TestWithoutRows(t *testing.T) {
 	none.Rows = nil
 	none.Source.File = begin + end
 	var d decoder
-	for _, r := range []*parse.Result{{}, &full, &nasty, &none, &full} {
-		text, err := json.Marshal(r)
+	for _, want := range []*parse.Result{{}, &full, &nasty, &none, &full} {
+		text, err := json.Marshal(want)
 		if err != nil {
 			t.Fatal(err)
 		}
-		want := *r
-		want.Rows = nil
-		if got, err := d.decode(d.withoutRows(text)); err != nil || !reflect.DeepEqual(got, &want) {
+		document, rows := split(string(text))
+		if got, err := d.whole(document, rows); err != nil || !reflect.DeepEqual(got, want) {
 			t.Errorf("got %+v, want %+v, error %v", got, want, err)
+		}
+		without := *want
+		without.Rows = nil
+		if got, err := d.decode(document); err != nil || !reflect.DeepEqual(got, &without) {
+			t.Errorf("got %+v, want %+v, error %v", got, &without, err)
 		}
 	}
 }

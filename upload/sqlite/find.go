@@ -128,7 +128,7 @@ func (db *DB) read(ctx context.Context, rows []int64, decoder *decoder) ([]*pars
 	for i, row := range rows {
 		args[i] = row
 	}
-	found, err := db.sql.QueryContext(ctx, "SELECT number, document FROM results WHERE number IN (?"+strings.Repeat(",?", len(rows)-1)+")", args...)
+	found, err := db.sql.QueryContext(ctx, "SELECT number, document, rows FROM results WHERE number IN (?"+strings.Repeat(",?", len(rows)-1)+")", args...)
 	if err != nil {
 		return nil, err
 	}
@@ -136,11 +136,11 @@ func (db *DB) read(ctx context.Context, rows []int64, decoder *decoder) ([]*pars
 	byRow := map[int64]*parse.Result{}
 	for found.Next() {
 		var row int64
-		var document sql.RawBytes
-		if err := found.Scan(&row, &document); err != nil {
+		var document, rows string
+		if err := found.Scan(&row, &document, &rows); err != nil {
 			return nil, err
 		}
-		if byRow[row], err = decoder.decode(document); err != nil {
+		if byRow[row], err = decoder.whole(document, rows); err != nil {
 			return nil, err
 		}
 	}
@@ -155,15 +155,15 @@ func (db *DB) read(ctx context.Context, rows []int64, decoder *decoder) ([]*pars
 
 // Result returns one stored Result; nil where the store has none of that identity.
 func (db *DB) Result(ctx context.Context, id string) (*parse.Result, error) {
-	var document []byte
-	err := db.sql.QueryRowContext(ctx, "SELECT document FROM results WHERE id = ?", id).Scan(&document)
+	var document, rows string
+	err := db.sql.QueryRowContext(ctx, "SELECT document, rows FROM results WHERE id = ?", id).Scan(&document, &rows)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, db.wrong(err)
 	}
-	r, err := new(decoder).decode(document)
+	r, err := new(decoder).whole(document, rows)
 	return r, db.wrong(err)
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -26,16 +27,20 @@ func (db *DB) Owe(ctx context.Context, target string, orders []upload.Order) ([]
 		if err != nil {
 			return err
 		}
+		to, err := w.target(target)
+		if err != nil {
+			return err
+		}
 		for _, o := range orders {
 			var number int64
 			if err := result.QueryRow(o.ID).Scan(&number); err != nil {
 				return err
 			}
-			if err := w.owe(target, number, o.Withhold); err != nil {
+			if err := w.owe(to, number, o.Withhold); err != nil {
 				return err
 			}
 			var state parse.Outcome
-			if err := entry.QueryRow(target, number).Scan(&state); err != nil {
+			if err := entry.QueryRow(to, number).Scan(&state); err != nil {
 				return err
 			}
 			if state == parse.Withheld {
@@ -48,16 +53,19 @@ func (db *DB) Owe(ctx context.Context, target string, orders []upload.Order) ([]
 }
 
 // owe notes that a Result is owed to a target, or withheld for a reason. What a target has is kept up to date, whatever would withhold it now.
-func (w *writer) owe(target string, number int64, withhold string) error {
+func (w *writer) owe(target, number int64, withhold string) error {
 	_, err := w.exec(`
 		INSERT INTO outbox (target, result, state, reason, updated, owed_since)
 		VALUES (?1, ?2, iif(?3 = '', 'owed', 'withheld'), ?3, ?4, iif(?3 = '', ?4, ''))
 		ON CONFLICT (target, result) DO UPDATE SET updated = excluded.updated,
-			state = iif(sent = '', excluded.state, 'owed'), reason = iif(sent = '', excluded.reason, ''),
-			owed_since = CASE WHEN sent = '' AND excluded.state = 'withheld' THEN '' WHEN state = 'owed' THEN owed_since ELSE excluded.updated END`,
+			state = iif(sent IS NULL, excluded.state, 'owed'), reason = iif(sent IS NULL, excluded.reason, ''),
+			owed_since = CASE WHEN sent IS NULL AND excluded.state = 'withheld' THEN '' WHEN state = 'owed' THEN owed_since ELSE excluded.updated END`,
 		target, number, withhold, w.now)
 	return err
 }
+
+// numberOf is the number of a target in a statement.
+const numberOf = "(SELECT number FROM targets WHERE target = ?)"
 
 func (db *DB) outbox(ctx context.Context, f func(*sql.Tx) error) error {
 	if err := db.write(ctx, f); err != nil {
@@ -68,9 +76,14 @@ func (db *DB) outbox(ctx context.Context, f func(*sql.Tx) error) error {
 
 // Owed returns at most n Items that a target is owed, in the order in which they came, behind a given one. Without rows the Results have no Rows.
 func (db *DB) Owed(ctx context.Context, target, behind string, n int, withRows bool) ([]upload.Item, error) {
+	wanted := "''"
+	if withRows {
+		wanted = "r.rows"
+	}
 	rows, err := db.sql.QueryContext(ctx, `
-		SELECT r.document, r.number || ' ' || o.revision || ' ' || r.content, o.sent <> '' FROM outbox o JOIN results r ON r.number = o.result
-		WHERE o.target = ? AND o.state = 'owed' AND o.result > coalesce((SELECT number FROM results WHERE id = ?), 0) ORDER BY o.result LIMIT ?`, target, behind, n)
+		SELECT r.number, o.revision, o.sent IS NOT NULL, r.document, `+wanted+` FROM outbox o JOIN results r ON r.number = o.result
+		WHERE o.target = `+numberOf+` AND o.state = 'owed' AND o.result > coalesce((SELECT number FROM results WHERE id = ?), 0)
+		ORDER BY o.result LIMIT ?`, target, behind, n)
 	if err != nil {
 		return nil, fmt.Errorf("outbox of %s: %w", db.path, advise(err))
 	}
@@ -78,15 +91,14 @@ func (db *DB) Owed(ctx context.Context, target, behind string, n int, withRows b
 	items := make([]upload.Item, 0, n)
 	var decoder decoder
 	for rows.Next() {
-		var document sql.RawBytes
+		var s state
+		var document, itsRows string
 		var item upload.Item
-		if err := rows.Scan(&document, &item.State, &item.Delivered); err != nil {
+		if err := rows.Scan(&s.number, &s.revision, &item.Delivered, &document, &itsRows); err != nil {
 			return nil, fmt.Errorf("outbox of %s: %w", db.path, advise(err))
 		}
-		if !withRows {
-			document = decoder.withoutRows(document)
-		}
-		item.Result, err = decoder.decode(document)
+		item.State = s.String()
+		item.Result, err = decoder.whole(document, itsRows)
 		if err != nil {
 			return nil, fmt.Errorf("outbox of %s: %w", db.path, advise(err))
 		}
@@ -95,10 +107,25 @@ func (db *DB) Owed(ctx context.Context, target, behind string, n int, withRows b
 	return items, db.wrong(rows.Err())
 }
 
+// state names a state of a Result: its number and how often it has changed.
+type state struct{ number, revision int64 }
+
+func (s state) String() string {
+	return string(strconv.AppendInt(append(strconv.AppendInt(nil, s.number, 10), ' '), s.revision, 10))
+}
+
+func parseState(text string) (s state, err error) {
+	number, revision, _ := strings.Cut(text, " ")
+	if s.number, err = strconv.ParseInt(number, 10, 64); err == nil {
+		s.revision, err = strconv.ParseInt(revision, 10, 64)
+	}
+	return s, err
+}
+
 // OwedCount returns how many Results a target is owed.
 func (db *DB) OwedCount(ctx context.Context, target string) (int, error) {
 	var n int
-	if err := db.sql.QueryRowContext(ctx, "SELECT count(*) FROM outbox WHERE target = ? AND state = 'owed'", target).Scan(&n); err != nil {
+	if err := db.sql.QueryRowContext(ctx, "SELECT count(*) FROM outbox WHERE target = "+numberOf+" AND state = 'owed'", target).Scan(&n); err != nil {
 		return 0, fmt.Errorf("outbox of %s: %w", db.path, advise(err))
 	}
 	return n, nil
@@ -115,27 +142,38 @@ func (db *DB) Version(ctx context.Context) (int, error) {
 
 // Settle notes a store's answers.
 func (db *DB) Settle(ctx context.Context, target string, items []upload.Item, answers []upload.Answer) error {
+	// Most answers of a batch are alike, and are noted by one statement.
+	type alike struct {
+		answer   upload.Answer
+		revision int64
+	}
+	numbers := map[alike][]byte{} // as a JSON list
+	for i, a := range answers {
+		s, err := parseState(items[i].State)
+		if err != nil {
+			return fmt.Errorf("outbox of %s: no state of a result: %w", db.path, err)
+		}
+		one := alike{upload.Answer{Outcome: a.Outcome, Reason: a.Reason}, s.revision}
+		if a.Outcome == parse.Present {
+			one.answer.Outcome = parse.Stored
+		}
+		numbers[one] = strconv.AppendInt(append(numbers[one], ','), s.number, 10)
+	}
 	return db.outbox(ctx, func(tx *sql.Tx) error {
-		// Where the Result has changed since it was sent, the newer state stays owed.
 		w := db.newWriter(tx)
 		defer w.close()
-		settle, err := w.statement(`
-			UPDATE outbox SET attempts = attempts + 1, reason = ?1, updated = ?2,
-				sent = CASE WHEN ?3 <> '' THEN ?3 ELSE sent END,
-				state = CASE WHEN ?3 <> '' AND revision <> ?7 THEN 'owed' ELSE ?4 END
-			WHERE target = ?5 AND result = ?6`)
+		to, err := w.target(target)
 		if err != nil {
 			return err
 		}
-		for i, a := range answers {
-			number, content, _ := strings.Cut(items[i].State, " ")
-			revision, content, _ := strings.Cut(content, " ")
-			state, sent := a.Outcome, ""
-			switch a.Outcome {
-			case parse.Stored, parse.Present:
-				state, sent = parse.Stored, content
-			}
-			if _, err := settle.Exec(a.Reason, w.now, sent, string(state), target, number, revision); err != nil {
+		for one, list := range numbers {
+			list[0] = '['
+			// Where the Result has changed since it was sent, the newer state stays owed.
+			if _, err := w.exec(`
+				UPDATE outbox SET attempts = attempts + 1, reason = ?1, updated = ?2, sent = iif(?3 = 'stored', ?4, sent),
+					state = iif(?3 = 'stored' AND revision <> ?4, 'owed', ?3)
+				WHERE target = ?5 AND result IN (SELECT value FROM json_each(?6))`,
+				one.answer.Reason, w.now, string(one.answer.Outcome), one.revision, to, string(append(list, ']'))); err != nil {
 				return err
 			}
 		}
@@ -145,7 +183,7 @@ func (db *DB) Settle(ctx context.Context, target string, items []upload.Item, an
 
 // Retry makes what a target refused owed again, and returns how many Results that are.
 func (db *DB) Retry(ctx context.Context, target string) (int, error) {
-	changed, err := db.sql.ExecContext(ctx, "UPDATE outbox SET state = 'owed', owed_since = ?1, updated = ?1 WHERE target = ?2 AND state = 'refused'", db.timestamp(), target)
+	changed, err := db.sql.ExecContext(ctx, "UPDATE outbox SET state = 'owed', owed_since = ?1, updated = ?1 WHERE state = 'refused' AND target = "+numberOf, db.timestamp(), target)
 	if err != nil {
 		return 0, fmt.Errorf("outbox of %s: %w", db.path, advise(err))
 	}
@@ -168,12 +206,12 @@ type TargetStatus struct {
 // Status returns the state of every target, ordered by name.
 func (db *DB) Status(ctx context.Context) ([]TargetStatus, error) {
 	rows, err := db.sql.QueryContext(ctx, `
-		SELECT target, sum(state = 'stored'), sum(state = 'owed'), sum(state = 'refused'), sum(state = 'withheld'),
+		SELECT t.target, sum(state = 'stored'), sum(state = 'owed'), sum(state = 'refused'), sum(state = 'withheld'),
 			coalesce(max(attempts) FILTER (WHERE state IN ('owed', 'refused')), 0),
 			coalesce(min(owed_since) FILTER (WHERE state = 'owed' AND owed_since <> ''), ''),
 			coalesce((SELECT reason FROM outbox l WHERE l.target = o.target AND l.state IN ('owed', 'refused') AND l.reason <> ''
 				ORDER BY l.updated DESC LIMIT 1), '')
-		FROM outbox o GROUP BY target ORDER BY target`)
+		FROM outbox o JOIN targets t ON t.number = o.target GROUP BY o.target ORDER BY t.target`)
 	if err != nil {
 		return nil, fmt.Errorf("outbox of %s: %w", db.path, advise(err))
 	}
@@ -224,8 +262,8 @@ func (db *DB) Receipts(ctx context.Context, target string, state parse.Outcome, 
 // receipts reads some entries, so that the store can be asked of other things between two pages.
 func (db *DB) receipts(ctx context.Context, target string, state parse.Outcome, behind string) ([]Receipt, error) {
 	rows, err := db.sql.QueryContext(ctx, `
-		SELECT r.id, o.sent = r.content, o.attempts, o.reason FROM outbox o JOIN results r ON r.number = o.result
-		WHERE o.target = ? AND o.state = ? AND o.result > coalesce((SELECT number FROM results WHERE id = ?), 0) ORDER BY o.result LIMIT 1000`, target, string(state), behind)
+		SELECT r.id, o.sent IS o.revision, o.attempts, o.reason FROM outbox o JOIN results r ON r.number = o.result
+		WHERE o.target = `+numberOf+` AND o.state = ? AND o.result > coalesce((SELECT number FROM results WHERE id = ?), 0) ORDER BY o.result LIMIT 1000`, target, string(state), behind)
 	if err != nil {
 		return nil, err
 	}
@@ -245,8 +283,8 @@ func (db *DB) receipts(ctx context.Context, target string, state parse.Outcome, 
 func (db *DB) OweAgain(ctx context.Context, target string, ids []string) error {
 	return db.outbox(ctx, func(tx *sql.Tx) error {
 		for _, id := range ids {
-			if _, err := tx.ExecContext(ctx, "UPDATE outbox SET state = 'owed', owed_since = ?1, updated = ?1 WHERE target = ?2 AND result = (SELECT number FROM results WHERE id = ?3)",
-				db.timestamp(), target, id); err != nil {
+			if _, err := tx.ExecContext(ctx, "UPDATE outbox SET state = 'owed', owed_since = ?1, updated = ?1 WHERE result = (SELECT number FROM results WHERE id = ?2) AND target = "+numberOf,
+				db.timestamp(), id, target); err != nil {
 				return err
 			}
 		}

@@ -7,11 +7,9 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"path/filepath"
 	"runtime"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -48,7 +46,8 @@ type Owing struct {
 // CommitOwing is Commit, and in the same transaction owes the merged Results to targets: whatever happens afterwards, no Result is in the file
 // without being owed.
 func (db *DB) CommitOwing(ctx context.Context, owing Owing, results []*parse.Result, readings ...parse.Reading) ([]Committed, error) {
-	all, encoded := make([]Committed, len(results)), encodeAll(results)
+	all, ahead := make([]Committed, len(results)), encodeAhead(results)
+	defer ahead.stop()
 	err := db.write(ctx, func(tx *sql.Tx) error {
 		w := db.newWriter(tx)
 		defer w.close()
@@ -56,12 +55,16 @@ func (db *DB) CommitOwing(ctx context.Context, owing Owing, results []*parse.Res
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			number, c, err := w.commit(r, encoded[i])
+			number, c, err := w.commit(r, ahead.at(i))
 			if err != nil {
 				return fmt.Errorf("result %s from %s: %w", r.ID, r.Source.File, err)
 			}
 			all[i] = c
-			for _, target := range owing.Targets {
+			for _, name := range owing.Targets {
+				target, err := w.target(name)
+				if err != nil {
+					return err
+				}
 				if err := w.owe(target, number, owing.Withhold(c.Result)); err != nil {
 					return err
 				}
@@ -83,7 +86,7 @@ func (w *writer) commit(r *parse.Result, e encoded) (int64, Committed, error) {
 		return 0, Committed{}, err
 	}
 	if isNew {
-		return number, Committed{Result: r, New: true}, w.addPlaces(number, places(r))
+		return number, Committed{Result: r, New: true}, w.addPlaces(number, r.AlsoIn)
 	}
 	was, err := w.load(r.ID)
 	if err != nil {
@@ -96,13 +99,14 @@ func (w *writer) commit(r *parse.Result, e encoded) (int64, Committed, error) {
 		return number, Committed{}, err
 	}
 	var unknown []parse.Source
-	for _, s := range places(r) {
+	known[was.place] = true
+	for _, s := range append([]parse.Source{r.Source}, r.AlsoIn...) {
 		if !known[place(s)] {
 			unknown = append(unknown, s)
 		}
 	}
 	c := Committed{Result: old}
-	if place(r.Source) != place(old.Source) {
+	if place(r.Source) != was.place {
 		c.Known = &old.Source
 	}
 	if !old.TestID.IsZero() && !r.TestID.IsZero() && !old.TestID.SameTest(r.TestID) {
@@ -120,16 +124,11 @@ func (w *writer) commit(r *parse.Result, e encoded) (int64, Committed, error) {
 		}
 	}
 	if c.Changed {
-		if err := w.changed(number, merged.content); err != nil {
+		if err := w.changed(number); err != nil {
 			return number, c, err
 		}
 	}
 	return number, c, w.addPlaces(number, unknown)
-}
-
-// places are all places that a Result was read from.
-func places(r *parse.Result) []parse.Source {
-	return append([]parse.Source{r.Source}, r.AlsoIn...)
 }
 
 // place names a place so that the same one has the same name whatever directory a command ran in.
@@ -141,8 +140,9 @@ func place(s parse.Source) string {
 	return fmt.Sprintf("%s\x1f%s\x1f%s\x1f%d", file, s.Member, s.Testcase, s.Block)
 }
 
+// knownPlaces returns the further places of a Result.
 func (w *writer) knownPlaces(number int64) (map[string]bool, error) {
-	s, err := w.statement("SELECT place FROM sources WHERE result = ?")
+	s, err := w.statement("SELECT place FROM places WHERE result = ?")
 	if err != nil {
 		return nil, err
 	}
@@ -164,11 +164,7 @@ func (w *writer) knownPlaces(number int64) (map[string]bool, error) {
 
 func (w *writer) addPlaces(number int64, places []parse.Source) error {
 	for _, s := range places {
-		text, err := json.Marshal(s)
-		if err != nil {
-			return err
-		}
-		if _, err := w.exec("INSERT OR IGNORE INTO sources (result, place, source) VALUES (?, ?, ?)", number, place(s), text); err != nil {
+		if _, err := w.exec("INSERT OR IGNORE INTO places (result, place) VALUES (?, ?)", number, place(s)); err != nil {
 			return err
 		}
 	}
@@ -178,35 +174,35 @@ func (w *writer) addPlaces(number int64, places []parse.Source) error {
 // stored is a Result as the file has it.
 type stored struct {
 	*parse.Result
-	number  int64
-	content string
+	number         int64
+	content, place string
 }
 
 // load returns a stored Result.
 func (w *writer) load(id string) (stored, error) {
-	s, err := w.statement("SELECT number, content, document FROM results WHERE id = ?")
+	s, err := w.statement("SELECT number, content, place, document, rows FROM results WHERE id = ?")
 	if err != nil {
 		return stored{}, err
 	}
 	var was stored
-	var document []byte
-	if err := s.QueryRow(id).Scan(&was.number, &was.content, &document); err != nil {
+	var document, rows string
+	if err := s.QueryRow(id).Scan(&was.number, &was.content, &was.place, &document, &rows); err != nil {
 		return stored{}, err
 	}
-	was.Result, err = w.decoder.decode(document)
+	was.Result, err = w.decoder.whole(document, rows)
 	return was, err
 }
 
 // encoded is a Result as the file keeps it.
 type encoded struct {
-	document []byte
+	document, rows string
 	// content is a hash over what targets are told of the Result, which is all but the further places where it was found.
 	content string
 }
 
 func encode(r *parse.Result) encoded {
-	document, err := json.Marshal(r)
-	told := document
+	whole, err := json.Marshal(r)
+	told := whole
 	if err == nil && len(r.AlsoIn) > 0 {
 		alone := *r
 		alone.AlsoIn = nil
@@ -216,95 +212,87 @@ func encode(r *parse.Result) encoded {
 		panic(err) // a Result holds nothing that JSON has no form for
 	}
 	sum := sha256.Sum256(told)
-	return encoded{document, hex.EncodeToString(sum[:])}
+	e := encoded{content: hex.EncodeToString(sum[:])}
+	e.document, e.rows = split(string(whole))
+	return e
 }
 
-// encodeAll encodes Results on all processors: SQLite has only one of them.
-func encodeAll(results []*parse.Result) []encoded {
-	all := make([]encoded, len(results))
-	const few = 16
-	if len(results) < few {
-		for i, r := range results {
-			all[i] = encode(r)
-		}
-		return all
+// encoder encodes Results on all processors, while SQLite, which has only one of them, writes those that are ready.
+type encoder struct {
+	results []*parse.Result
+	encoded []encoded
+	ready   []chan struct{} // closed when some of them are encoded
+	next    atomic.Int64
+	working sync.WaitGroup
+}
+
+// together is how many Results are encoded before the writer hears of it.
+const together = 64
+
+func encodeAhead(results []*parse.Result) *encoder {
+	e := &encoder{results: results, encoded: make([]encoded, len(results))}
+	for range slices.Chunk(results, together) {
+		e.ready = append(e.ready, make(chan struct{}))
 	}
-	var next atomic.Int64
-	var working sync.WaitGroup
-	for range runtime.GOMAXPROCS(0) {
-		working.Go(func() {
-			for i := int(next.Add(1)) - 1; i < len(results); i = int(next.Add(1)) - 1 {
-				all[i] = encode(results[i])
+	for range min(runtime.GOMAXPROCS(0), len(e.ready)) {
+		e.working.Go(func() {
+			for n := int(e.next.Add(1)) - 1; n < len(e.ready); n = int(e.next.Add(1)) - 1 {
+				for i := n * together; i < min((n+1)*together, len(results)); i++ {
+					e.encoded[i] = encode(results[i])
+				}
+				close(e.ready[n])
 			}
 		})
 	}
-	working.Wait()
-	return all
+	return e
+}
+
+// at waits for the i-th Result.
+func (e *encoder) at(i int) encoded {
+	<-e.ready[i/together]
+	return e.encoded[i]
+}
+
+// stop returns when no Result is read any more.
+func (e *encoder) stop() {
+	e.next.Store(int64(len(e.ready)))
+	e.working.Wait()
 }
 
 // insert writes a Result, if it is new, and returns its number.
 func (w *writer) insert(r *parse.Result, e encoded) (number int64, isNew bool, err error) {
 	inserted, err := w.exec(`
-		INSERT INTO results (id, test_id, mode, network, server, client, concurrency, status, document, content, first_seen, updated)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?11, ?11) ON CONFLICT (id) DO NOTHING`,
+		INSERT INTO results (id, test_id, mode, network, server, client, concurrency, status, content, place, first_seen, updated, document, rows)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?11, ?11, ?, ?) ON CONFLICT (id) DO NOTHING`,
 		r.ID, r.TestID.String(), string(r.Mode), r.Labels.Network, r.Server.Name, r.Client.Name, r.Client.Concurrency, string(r.Status),
-		e.document, e.content, w.now)
+		e.content, place(r.Source), w.now, e.document, e.rows)
 	if err != nil {
 		return 0, false, err
 	}
 	if n, err := inserted.RowsAffected(); n == 0 || err != nil {
 		return 0, false, err
 	}
-	if number, err = inserted.LastInsertId(); err != nil {
-		return 0, false, err
-	}
-	return number, true, w.addMetrics(number, r)
+	number, err = inserted.LastInsertId()
+	return number, true, err
 }
 
 // changed owes a Result again to the targets that had an earlier state of it, and tells deliveries that are on their way that theirs is one.
-func (w *writer) changed(number int64, content string) error {
+func (w *writer) changed(number int64) error {
 	// Targets are few and entries many: each target's one is looked up.
 	_, err := w.exec(`
-		WITH RECURSIVE targets (target) AS (
-			SELECT min(target) FROM outbox UNION ALL
-			SELECT (SELECT min(o.target) FROM outbox o WHERE o.target > t.target) FROM targets t WHERE t.target IS NOT NULL)
-		UPDATE outbox SET revision = revision + 1,
-			owed_since = iif(state = 'stored' AND sent <> ?3, ?1, owed_since), updated = iif(state = 'stored' AND sent <> ?3, ?1, updated),
-			state = iif(state = 'stored' AND sent <> ?3, 'owed', state)
-		WHERE target IN (SELECT target FROM targets) AND result = ?2`, w.now, number, content)
+		UPDATE outbox SET revision = revision + 1, owed_since = iif(state = 'stored', ?1, owed_since), updated = iif(state = 'stored', ?1, updated),
+			state = iif(state = 'stored', 'owed', state)
+		WHERE target IN (SELECT number FROM targets) AND result = ?2`, w.now, number)
 	return err
 }
 
 // update writes a Result over what is there.
 func (w *writer) update(number int64, r *parse.Result, e encoded) error {
-	for _, s := range []struct {
-		text string
-		args []any
-	}{
-		{`UPDATE results SET test_id = ?, mode = ?, network = ?, server = ?, client = ?, concurrency = ?, status = ?, document = ?, content = ?, updated = ?
-			WHERE number = ?`, []any{r.TestID.String(), string(r.Mode), r.Labels.Network, r.Server.Name, r.Client.Name, r.Client.Concurrency,
-			string(r.Status), e.document, e.content, w.now, number}},
-		{"DELETE FROM metrics WHERE result = ?", []any{number}},
-	} {
-		if _, err := w.exec(s.text, s.args...); err != nil {
-			return err
-		}
-	}
-	return w.addMetrics(number, r)
-}
-
-func (w *writer) addMetrics(number int64, r *parse.Result) error {
-	n := len(r.Metrics)
-	if n == 0 {
-		return nil
-	}
-	// One statement for all: a Result has some thirty metrics, and each statement has its price.
-	args := append(make([]any, 0, 1+4*n), number)
-	for _, name := range slices.Sorted(maps.Keys(r.Metrics)) {
-		v := r.Metrics[name]
-		args = append(args, name, v.Value, v.Text, v.Unit)
-	}
-	_, err := w.exec("INSERT INTO metrics (result, name, value, text, unit) VALUES (?1,?,?,?,?)"+strings.Repeat(",(?1,?,?,?,?)", n-1), args...)
+	_, err := w.exec(`
+		UPDATE results SET test_id = ?, mode = ?, network = ?, server = ?, client = ?, concurrency = ?, status = ?, content = ?, updated = ?,
+			document = ?, rows = ? WHERE number = ?`,
+		r.TestID.String(), string(r.Mode), r.Labels.Network, r.Server.Name, r.Client.Name, r.Client.Concurrency, string(r.Status), e.content, w.now,
+		e.document, e.rows, number)
 	return err
 }
 

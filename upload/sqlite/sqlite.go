@@ -3,10 +3,12 @@
 //
 // # Tables
 //
-// "results" has a row for each identity, with the columns that people filter by and the whole Result as JSON, in the form of its
-// event. Its numbers are what the other tables know a Result by. "metrics" has its numbers, NULL nowhere, since a metric that was not measured has no row. "sources" has every place that
-// a Result was read from. "outbox" has, for each target and Result, what became of the delivery. "readings" has what runs held when they were
-// read, so that unchanged ones need not be read again.
+// "results" has a row for each identity, with the columns that people filter by and the Result as JSON, in the form of its event; the rows of
+// its block, which few ask for, are the last column. Its numbers are what the other tables know a Result by. "places" has the further places that
+// a Result was read from. "targets" has the targets, and "outbox", for each target and Result, what became of the delivery. "readings" has what runs
+// held when they were read, so that unchanged ones need not be read again.
+//
+// "metrics" is a view of the documents: the numbers stand in the file once. NULL stands nowhere, since a metric that was not measured has no row.
 //
 // # Safety
 //
@@ -148,6 +150,67 @@ DROP TABLE old_outbox;
 DROP TABLE old_results;
 `, `
 ALTER TABLE outbox ADD COLUMN revision INTEGER NOT NULL DEFAULT 0; -- counts how often the Result has changed
+`, `
+-- What stood twice stands once: metrics in the document alone, the first place beside it, a target's name in a table of its own, and what a
+-- target has as a revision. Rows that stand in documents already stay there.
+DROP INDEX results_test;
+DROP INDEX outbox_owed;
+DROP TABLE metrics;
+ALTER TABLE results RENAME TO old_results;
+ALTER TABLE sources RENAME TO old_sources;
+ALTER TABLE outbox RENAME TO old_outbox;
+CREATE TABLE results (
+  number      INTEGER PRIMARY KEY,        -- in the order in which they came
+  id          TEXT NOT NULL UNIQUE,       -- the identity, 64 hex digits
+  test_id     TEXT NOT NULL,              -- '' where no test is known
+  mode        TEXT NOT NULL,
+  network     TEXT NOT NULL,
+  server      TEXT NOT NULL,
+  client      TEXT NOT NULL,
+  concurrency INTEGER,
+  status      TEXT NOT NULL,
+  content     TEXT NOT NULL,              -- SHA-256 of the whole Result as JSON, without its further places
+  place       TEXT NOT NULL,              -- where it was read from first: absolute path, archive member, test case and block
+  first_seen  TEXT NOT NULL,
+  updated     TEXT NOT NULL,
+  document    TEXT NOT NULL,              -- the Result as JSON, without its rows
+  rows        TEXT NOT NULL               -- the rows of its block as a JSON list; '' where there are none, or they stand in the document
+);
+CREATE TABLE places (
+  result INTEGER NOT NULL REFERENCES results (number),
+  place  TEXT NOT NULL,                   -- a further one
+  PRIMARY KEY (result, place)
+) WITHOUT ROWID;
+CREATE TABLE targets (
+  number INTEGER PRIMARY KEY,
+  target TEXT NOT NULL UNIQUE
+);
+CREATE TABLE outbox (
+  target     INTEGER NOT NULL REFERENCES targets (number),
+  result     INTEGER NOT NULL REFERENCES results (number),
+  state      TEXT NOT NULL,               -- owed, stored, refused, withheld
+  attempts   INTEGER NOT NULL DEFAULT 0,
+  reason     TEXT NOT NULL DEFAULT '',
+  revision   INTEGER NOT NULL DEFAULT 0,  -- counts how often the Result has changed
+  sent       INTEGER,                     -- the revision that the target has; NULL: none
+  updated    TEXT NOT NULL,
+  owed_since TEXT NOT NULL DEFAULT '',    -- when it came to be owed, as it is now
+  PRIMARY KEY (target, result)
+) WITHOUT ROWID;
+CREATE INDEX outbox_owed ON outbox (target, result) WHERE state = 'owed';
+INSERT INTO results SELECT number, id, test_id, mode, network, server, client, concurrency, status, content,
+  coalesce((SELECT place FROM old_sources s WHERE s.result = r.number AND CAST(s.source AS TEXT) = CAST(r.document AS TEXT) -> '$.source'), ''),
+  first_seen, updated, CAST(document AS TEXT), '' FROM old_results r;
+INSERT INTO places SELECT s.result, s.place FROM old_sources s JOIN results r ON r.number = s.result WHERE s.place <> r.place;
+INSERT INTO targets (target) SELECT DISTINCT target FROM old_outbox ORDER BY target;
+INSERT INTO outbox SELECT t.number, o.result, o.state, o.attempts, o.reason, o.revision,
+  CASE o.sent WHEN '' THEN NULL WHEN r.content THEN o.revision ELSE o.revision - 1 END, o.updated, o.owed_since
+  FROM old_outbox o JOIN targets t ON t.target = o.target JOIN results r ON r.number = o.result;
+DROP TABLE old_sources;
+DROP TABLE old_outbox;
+DROP TABLE old_results;
+CREATE VIEW metrics AS SELECT r.number AS result, m.key AS name, CAST(m.value ->> '$.value' AS REAL) AS value, m.value ->> '$.text' AS text,
+  coalesce(m.value ->> '$.unit', '') AS unit FROM results r, json_each(r.document, '$.metrics') m;
 `}
 
 // DB is an open store.

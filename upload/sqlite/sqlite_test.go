@@ -105,7 +105,7 @@ func TestCommitKnowsCopies(t *testing.T) {
 	if c.Disagrees.String() != "aggr_upload-k-s1" || c.Result.Labels.Model != "" {
 		t.Errorf("a copy under another test: %+v", c)
 	}
-	if n := query(t, path, "SELECT count(*) FROM sources"); n != "3" {
+	if n := query(t, path, "SELECT (SELECT count(*) FROM results) + (SELECT count(*) FROM places)"); n != "3" {
 		t.Errorf("%s sources", n)
 	}
 	var back []*parse.Result
