@@ -15,8 +15,9 @@ import (
 // decoder reads documents as encoding/json wrote them: no blanks, and an object's keys in the order of the struct's fields. That takes a tenth of
 // encoding/json's time, which is what delivery would spend most on. Whatever it does not expect it leaves to encoding/json.
 type decoder struct {
-	text string
-	at   int
+	text  string
+	at    int
+	plain bool // no text in it has an escape
 	// ids are the test ids met so far: many Results have the same, and reading one is not cheap.
 	ids map[string]parse.TestID
 	// longest is the length of the last long list, and metrics the number of the last metrics: the next ones are often alike.
@@ -25,10 +26,8 @@ type decoder struct {
 
 // decode reads one document.
 func (d *decoder) decode(document string) (*parse.Result, error) {
-	// Texts of the Result are parts of this one.
-	d.text, d.at = document, 0
 	r := &parse.Result{}
-	if d.object(reflect.ValueOf(r).Elem(), resultPlan) && d.at == len(d.text) {
+	if d.read(document, reflect.ValueOf(r).Elem(), resultReader) {
 		return r, nil
 	}
 	r = &parse.Result{}
@@ -44,8 +43,7 @@ func (d *decoder) whole(document, rows string) (*parse.Result, error) {
 	if err != nil || rows == "" {
 		return r, err
 	}
-	d.text, d.at = rows, 0
-	if rowsReader(d, reflect.ValueOf(&r.Rows).Elem()) && d.at == len(d.text) {
+	if d.read(rows, reflect.ValueOf(&r.Rows).Elem(), rowsReader) {
 		return r, nil
 	}
 	r.Rows = nil
@@ -53,6 +51,13 @@ func (d *decoder) whole(document, rows string) (*parse.Result, error) {
 		return nil, fmt.Errorf("the stored rows are damaged: %w", err)
 	}
 	return r, nil
+}
+
+// read reads a text as a value, whose texts are parts of it. It reports whether that went well.
+func (d *decoder) read(text string, v reflect.Value, reader func(*decoder, reflect.Value) bool) bool {
+	// encoding/json replaces what is no text.
+	d.text, d.at, d.plain = text, 0, strings.IndexByte(text, '\\') < 0
+	return utf8.ValidString(text) && reader(d, v) && d.at == len(text)
 }
 
 // split cuts the rows, which are half of it and are asked for by few, out of a document as encoding/json wrote it.
@@ -81,8 +86,8 @@ type planned struct {
 }
 
 var (
-	resultPlan = planOf(reflect.TypeFor[parse.Result]())
-	rowsReader = readerOf(reflect.TypeFor[[]parse.Row]())
+	resultReader = readerOf(reflect.TypeFor[parse.Result]())
+	rowsReader   = readerOf(reflect.TypeFor[[]parse.Row]())
 )
 
 // planOf makes the plan of a struct from its tags. A field of a type that it does not know gets none, so that encoding/json reads the documents that have it.
@@ -291,9 +296,9 @@ func (d *decoder) string() (string, bool) {
 		return "", false
 	}
 	text := d.text[d.at : d.at+n]
-	if strings.IndexByte(text, '\\') < 0 {
+	if d.plain || strings.IndexByte(text, '\\') < 0 {
 		d.at += n + 1
-		return text, utf8.ValidString(text) // encoding/json replaces what is no text
+		return text, true
 	}
 	for end := d.at; ; end++ {
 		switch {

@@ -74,9 +74,9 @@ func TestDecode(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		fast := decoder{text: string(text)}
+		var fast decoder
 		var got parse.Result
-		if !fast.object(reflect.ValueOf(&got).Elem(), resultPlan) || fast.at != len(text) {
+		if !fast.read(string(text), reflect.ValueOf(&got).Elem(), resultReader) {
 			t.Errorf("left to encoding/json from %.40q on: %s", text[fast.at:], text)
 		}
 		again, err := d.decode(string(text))
@@ -129,9 +129,9 @@ func FuzzDecode(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		fast := decoder{text: text}
+		var fast decoder
 		var got, want parse.Result
-		if !fast.object(reflect.ValueOf(&got).Elem(), resultPlan) || fast.at != len(text) {
+		if !fast.read(text, reflect.ValueOf(&got).Elem(), resultReader) {
 			return
 		}
 		// It need not refuse all that encoding/json does: encoding/json wrote what it reads.

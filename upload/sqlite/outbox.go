@@ -1,9 +1,11 @@
 package sqlite
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -142,23 +144,18 @@ func (db *DB) Version(ctx context.Context) (int, error) {
 
 // Settle notes a store's answers.
 func (db *DB) Settle(ctx context.Context, target string, items []upload.Item, answers []upload.Answer) error {
-	// Most answers of a batch are alike, and are noted by one statement.
-	type alike struct {
-		answer   upload.Answer
-		revision int64
-	}
-	numbers := map[alike][]byte{} // as a JSON list
+	all := make([]receipt, len(items))
 	for i, a := range answers {
 		s, err := parseState(items[i].State)
 		if err != nil {
 			return fmt.Errorf("outbox of %s: no state of a result: %w", db.path, err)
 		}
-		one := alike{upload.Answer{Outcome: a.Outcome, Reason: a.Reason}, s.revision}
+		all[i] = receipt{s, a.Outcome, a.Reason}
 		if a.Outcome == parse.Present {
-			one.answer.Outcome = parse.Stored
+			all[i].outcome = parse.Stored
 		}
-		numbers[one] = strconv.AppendInt(append(numbers[one], ','), s.number, 10)
 	}
+	slices.SortFunc(all, func(a, b receipt) int { return cmp.Compare(a.number, b.number) })
 	return db.outbox(ctx, func(tx *sql.Tx) error {
 		w := db.newWriter(tx)
 		defer w.close()
@@ -166,19 +163,36 @@ func (db *DB) Settle(ctx context.Context, target string, items []upload.Item, an
 		if err != nil {
 			return err
 		}
-		for one, list := range numbers {
-			list[0] = '['
+		for first := 0; first < len(all); {
+			// Most receipts are like the one before, of the next Result, and are noted together.
+			r, n := all[first], 1
+			for ; first+n < len(all) && all[first+n] == r.behind(n); n++ {
+			}
 			// Where the Result has changed since it was sent, the newer state stays owed.
 			if _, err := w.exec(`
 				UPDATE outbox SET attempts = attempts + 1, reason = ?1, updated = ?2, sent = iif(?3 = 'stored', ?4, sent),
 					state = iif(?3 = 'stored' AND revision <> ?4, 'owed', ?3)
-				WHERE target = ?5 AND result IN (SELECT value FROM json_each(?6))`,
-				one.answer.Reason, w.now, string(one.answer.Outcome), one.revision, to, string(append(list, ']'))); err != nil {
+				WHERE target = ?5 AND result BETWEEN ?6 AND ?7`,
+				r.reason, w.now, string(r.outcome), r.revision, to, r.number, r.number+int64(n)-1); err != nil {
 				return err
 			}
+			first += n
 		}
 		return nil
 	})
+}
+
+// receipt is what became of a state of a Result.
+type receipt struct {
+	state
+	outcome parse.Outcome
+	reason  string
+}
+
+// behind is the receipt, but of the n-th Result behind it.
+func (r receipt) behind(n int) receipt {
+	r.number += int64(n)
+	return r
 }
 
 // Retry makes what a target refused owed again, and returns how many Results that are.

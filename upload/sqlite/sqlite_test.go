@@ -554,6 +554,62 @@ func outboxStory(t *testing.T, db *sqlite.DB) {
 	}
 }
 
+// An answer is noted for its own Result, whatever the ones beside it in the file are owed and answered.
+func TestSettleOneByOne(t *testing.T) {
+	ctx := context.Background()
+	db := open(t, filepath.Join(t.TempDir(), "x.db"))
+	outcomes := []parse.Outcome{parse.Stored, parse.Present, parse.Withheld, parse.Stored, parse.Refused, parse.Refused, parse.Stored, parse.Owed, parse.Stored}
+	var ids []string
+	for n, outcome := range outcomes {
+		r := commit(t, db, storetest.Result(n)).Result
+		ids = append(ids, r.ID)
+		o := upload.Order{ID: r.ID}
+		if outcome == parse.Withheld {
+			o.Withhold = "its id does not ask for uploading"
+		}
+		owe(t, db, "t", o)
+		owe(t, db, "u", o)
+	}
+	items, err := db.Owed(ctx, "t", "", 100, false)
+	if err != nil || len(items) != len(outcomes)-1 {
+		t.Fatalf("%d owed, %v", len(items), err)
+	}
+	var answers []upload.Answer
+	for _, o := range outcomes {
+		if o != parse.Withheld {
+			answers = append(answers, upload.Answer{Outcome: o})
+		}
+	}
+	slices.Reverse(items) // several batches' answers come in any order
+	slices.Reverse(answers)
+	if err := db.Settle(ctx, "t", items, answers); err != nil {
+		t.Fatal(err)
+	}
+	found := map[string]parse.Outcome{}
+	for _, state := range []parse.Outcome{parse.Stored, parse.Refused, parse.Withheld, parse.Owed} {
+		if err := db.Receipts(ctx, "t", state, func(r sqlite.Receipt) error {
+			found[r.ID] = state
+			if want := state != parse.Withheld; (r.Attempts == 1) != want || r.Current != (state == parse.Stored) {
+				t.Errorf("%+v", r)
+			}
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for n, outcome := range outcomes {
+		if outcome == parse.Present {
+			outcome = parse.Stored
+		}
+		if found[ids[n]] != outcome {
+			t.Errorf("result %d is %s, want %s", n, found[ids[n]], outcome)
+		}
+	}
+	if n, err := db.OwedCount(ctx, "u"); n != len(outcomes)-1 || err != nil {
+		t.Errorf("another target is owed %d, %v", n, err)
+	}
+}
+
 // A Result that changes while it is on its way to a target stays owed to it; one that is merely found at another place does not.
 func TestChangesOnTheWay(t *testing.T) {
 	ctx := context.Background()
