@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
 # Runs a command with the servers that the tests need: with-services.sh COMMAND ARG…
 set -euo pipefail
-here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck source-path=SCRIPTDIR source=lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+need shellcheck shellcheck # the scripts of a launch are checked
 home=$(mktemp -d)
 trap '"$here/opensearch.sh" stop --home "$home/opensearch"; "$here/mariadb.sh" stop --home "$home/mariadb"; "$here/slurm.sh" stop --home "$home/slurm"; rm -rf "$home"' EXIT
 started=$SECONDS
