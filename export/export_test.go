@@ -325,9 +325,9 @@ func TestTRTPerfParserReadsIt(t *testing.T) {
 
 func TestLeftOut(t *testing.T) {
 	noTime := result("aggr_upload-a-s", 0, 0, 8)
-	delete(noTime.Metrics, "benchmark_duration")
+	noTime.Metrics.Delete("benchmark_duration")
 	junitTime := result("aggr_upload-b-s", 0, 0, 8)
-	delete(junitTime.Metrics, "benchmark_duration")
+	junitTime.Metrics.Delete("benchmark_duration")
 	seconds := 61.5
 	junitTime.TestSeconds = &seconds
 	huge := result("aggr_upload-c-s", 0, 0, 8, "Total input tokens", "99999999999")

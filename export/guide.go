@@ -57,7 +57,7 @@ func writeGuide(w io.Writer, p *part, _ *Report) error {
 func metricCells(r *parse.Result, metrics []*parse.Metric) []string {
 	cells := make([]string, len(metrics))
 	for i, m := range metrics {
-		if v, ok := r.Metrics[m.Name]; ok {
+		if v, ok := r.Metrics.Lookup(m.Name); ok {
 			cells[i] = decimal(v.Value)
 		}
 	}

@@ -70,7 +70,7 @@ func writeMetricRows(w io.Writer, p *part, report *Report) error {
 		}
 		noClock = noClock || r.System.SMClockMHz == nil || r.System.MemClockMHz == nil
 		for _, m := range metrics {
-			v, ok := r.Metrics[m.Name]
+			v, ok := r.Metrics.Lookup(m.Name)
 			if !ok {
 				continue
 			}
@@ -103,7 +103,7 @@ func writeMetricRows(w io.Writer, p *part, report *Report) error {
 
 // totalTime is never guessed: the benchmark's duration, else the test case's time, else empty.
 func totalTime(r *parse.Result) string {
-	if v, ok := r.Metrics["benchmark_duration"]; ok && v.Value < leastTooLarge {
+	if v, ok := r.Metrics.Lookup("benchmark_duration"); ok && v.Value < leastTooLarge {
 		return decimal(v.Value)
 	}
 	return float(r.TestSeconds)

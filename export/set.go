@@ -2,7 +2,6 @@ package export
 
 import (
 	"cmp"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -90,8 +89,8 @@ func headOf(r *parse.Result) head {
 // metricsOf returns the place of the set that has a Result's metrics.
 func (s *Set) metricsOf(r *parse.Result) int32 {
 	var all []metricUnit
-	for _, name := range slices.Sorted(maps.Keys(r.Metrics)) {
-		all = append(all, metricUnit{name, r.Metrics[name].Unit})
+	for name, v := range r.Metrics.All() {
+		all = append(all, metricUnit{name, v.Unit})
 	}
 	var key strings.Builder
 	for _, m := range all {

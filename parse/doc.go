@@ -12,5 +12,5 @@
 //
 // # Unknown stays unknown
 //
-// What is not known is absent: a nil pointer, an empty text, a missing map key. It is never 0 and never a guess.
+// What is not known is absent: a nil pointer, an empty text, a metric that is not there. It is never 0 and never a guess.
 package parse

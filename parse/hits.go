@@ -108,7 +108,7 @@ func (t *Table) Aggregate(r *Result, all []Hits) []Diagnostic {
 		}
 		if h.numbers > 0 || m.Aggregate == HitCount {
 			v.Unit = m.Unit
-			r.Metrics[m.Name] = v
+			r.Metrics.Set(m.Name, v)
 		}
 		if m.Aggregate == HitCount || h.oddCount == 0 {
 			continue

@@ -26,27 +26,18 @@ const notStreaming = -1000
 // -1000.00 (and an ITL and a TPOT that mean nothing), and with one output token per request TPOT and ITL of 0.00.
 func (t *Table) Measure(r *Result, behind []Row, told func(label string) bool) []Diagnostic {
 	var found []Diagnostic
-	// A row without a metric can make the map twice as large.
-	measuring := len(behind)
-	for i := range r.Rows {
-		if k := r.Rows[i].label(); k != nil && k.row >= 0 {
-			measuring++
-		}
+	// What has been taken for each row of the table, and for other metrics.
+	type measured struct {
+		row   *Row
+		value float64
 	}
-	r.Metrics = make(map[string]Value, measuring)
-	// The rows that the metrics come from, counted from 1 and those behind the block further on; 0 is none.
-	var few [256]int32
-	taken := few[:]
+	var few [64]measured
+	taken, n := few[:], 0
 	if len(t.rows) > len(few) {
-		taken = make([]int32, len(t.rows))
+		taken = make([]measured, len(t.rows))
 	}
-	rowAt := func(n int32) *Row {
-		if i := int(n) - 1; i < len(r.Rows) {
-			return &r.Rows[i]
-		}
-		return &behind[int(n)-1-len(r.Rows)]
-	}
-	take := func(row *Row, n int32, place Place) {
+	var others Values
+	take := func(row *Row, place Place) {
 		// Its label's place in the table, if it is there.
 		var i int
 		var known bool
@@ -79,28 +70,45 @@ func (t *Table) Measure(r *Result, behind []Row, told func(label string) bool) [
 				Message: fmt.Sprintf("%s: %s %s", row.Label, shown(row.Text), why)})
 			return
 		}
-		if known && taken[i] == 0 {
-			taken[i] = n
-			r.Metrics[m.Name] = Value{Value: value, Text: row.Text, Unit: m.Unit, Line: row.Line}
-		} else if _, ok := r.Metrics[m.Name]; !ok {
-			r.Metrics[m.Name] = Value{Value: value, Text: row.Text, Unit: m.Unit, Line: row.Line}
-		} else if known && rowAt(taken[i]).Label == row.Label && r.Metrics[m.Name].Value != value {
-			first := rowAt(taken[i])
+		if !known {
+			if _, ok := others.Lookup(m.Name); !ok {
+				others.Set(m.Name, m.value(row, value))
+			}
+		} else if first := taken[i].row; first == nil {
+			taken[i] = measured{row, value}
+			n++
+		} else if first.Label == row.Label && taken[i].value != value {
 			found = append(found, Diagnostic{Severity: Warning, Code: Repeated, Line: row.Line,
 				Message: fmt.Sprintf("%s: %s here and %s in line %d, in one block: the lines of several clients may be mixed", row.Label, row.Text,
 					first.Text, first.Line)})
 		}
 	}
 	for i := range r.Rows {
-		take(&r.Rows[i], int32(i+1), InBlock)
+		take(&r.Rows[i], InBlock)
 	}
 	for i := range behind {
-		take(&behind[i], int32(len(r.Rows)+i+1), BehindBlock)
+		take(&behind[i], BehindBlock)
 	}
-	r.Requests.Total = count(r.Metrics["total_requests"])
-	r.Requests.Successful = count(r.Metrics["successful_requests"])
-	r.Requests.Failed = count(r.Metrics["failed_requests"])
+	r.Metrics = make(Values, 0, n+len(others))
+	for _, i := range t.inOrder {
+		if m, first := &t.rows[i], taken[i]; first.row != nil {
+			r.Metrics = append(r.Metrics, NamedValue{m.Name, m.value(first.row, first.value)})
+		}
+	}
+	for name, v := range others.All() {
+		if _, ok := r.Metrics.Lookup(name); !ok {
+			r.Metrics.Set(name, v)
+		}
+	}
+	r.Requests.Total = r.Metrics.count("total_requests")
+	r.Requests.Successful = r.Metrics.count("successful_requests")
+	r.Requests.Failed = r.Metrics.count("failed_requests")
 	return append(found, dropNotMeasured(r)...)
+}
+
+// value is the metric's value in a row.
+func (m *Metric) value(row *Row, number float64) Value {
+	return Value{Value: number, Text: row.Text, Unit: m.Unit, Line: row.Line}
 }
 
 // dropNotMeasured removes the metrics whose numbers stand for "not measured".
@@ -109,20 +117,20 @@ func dropNotMeasured(r *Result) []Diagnostic {
 	drop := func(why string, families ...string) {
 		for _, row := range r.Rows {
 			_, family, _ := strings.Cut(row.Metric, "_")
-			if _, taken := r.Metrics[row.Metric]; taken && slices.Contains(families, family) {
-				delete(r.Metrics, row.Metric)
+			if _, taken := r.Metrics.Lookup(row.Metric); taken && slices.Contains(families, family) {
+				r.Metrics.Delete(row.Metric)
 				found = append(found, Diagnostic{Severity: Warning, Code: NotMeasured, Line: row.Line,
 					Message: fmt.Sprintf("%s: %s is not a measurement: %s", row.Label, row.Text, why)})
 			}
 		}
 	}
-	if v, ok := r.Metrics["mean_ttft"]; ok && v.Value == notStreaming {
+	if v, ok := r.Metrics.Lookup("mean_ttft"); ok && v.Value == notStreaming {
 		drop("the client did not stream", "ttft", "itl", "tpot")
 	}
-	generated, ok := r.Metrics["total_generated_tokens"]
+	generated, ok := r.Metrics.Lookup("total_generated_tokens")
 	if ok && r.Requests.Successful != nil && *r.Requests.Successful > 0 && generated.Value == float64(*r.Requests.Successful) {
 		for _, family := range []string{"tpot", "itl"} {
-			if v, ok := r.Metrics["mean_"+family]; ok && v.Value == 0 {
+			if v, ok := r.Metrics.Lookup("mean_" + family); ok && v.Value == 0 {
 				drop("each request generated one token", family)
 			}
 		}
@@ -130,12 +138,13 @@ func dropNotMeasured(r *Result) []Diagnostic {
 	return found
 }
 
-// count returns a value that is a whole number not below zero, else nil.
-func count(v Value) *int64 {
-	if v.Text == "" {
+// count returns a metric's value that is a whole number not below zero, else nil.
+func (v Values) count(name string) *int64 {
+	one, ok := v.Lookup(name)
+	if !ok {
 		return nil
 	}
-	n, err := strconv.ParseInt(v.Text, 10, 64)
+	n, err := strconv.ParseInt(one.Text, 10, 64)
 	if err != nil || n < 0 {
 		return nil
 	}
@@ -187,7 +196,7 @@ func Judge(t *Table, r *Result, banner, truncated bool) {
 		r.Fail(Truncated, "the log ends before the block's closing rule")
 	}
 	measured, nonZero := false, false
-	for name, v := range r.Metrics {
+	for name, v := range r.Metrics.All() {
 		if measured && nonZero {
 			break
 		}
@@ -204,7 +213,7 @@ func Judge(t *Table, r *Result, banner, truncated bool) {
 		r.Fail(AllZero, "every throughput and latency is zero")
 	}
 	for _, name := range []string{"total_generated_tokens", "total_retokenized_tokens"} {
-		if v, ok := r.Metrics[name]; ok && v.Value == 0 {
+		if v, ok := r.Metrics.Lookup(name); ok && v.Value == 0 {
 			r.Fail(NothingGenerated, fmt.Sprintf("the servers returned no tokens (%s is 0)", t.ByName(name).Labels[0]))
 		}
 	}

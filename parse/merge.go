@@ -1,7 +1,6 @@
 package parse
 
 import (
-	"maps"
 	"math"
 	"reflect"
 	"slices"
@@ -48,12 +47,11 @@ func Merge(old, read *Result) *Result {
 
 // joined returns the metrics of both. Those of the second count, unless the first has the same number with more digits, as a client's JSON
 // does.
-func joined(first, second map[string]Value) map[string]Value {
-	all := map[string]Value{}
-	maps.Copy(all, second)
-	for name, v := range first {
-		if other, ok := second[name]; !ok || len(v.Text) > len(other.Text) && other.Rounds(v.Value) {
-			all[name] = v
+func joined(first, second Values) Values {
+	all := slices.Clone(second)
+	for name, v := range first.All() {
+		if other, ok := second.Lookup(name); !ok || len(v.Text) > len(other.Text) && other.Rounds(v.Value) {
+			all.Set(name, v)
 		}
 	}
 	return all

@@ -10,12 +10,12 @@ func TestMergeOfLesserReadings(t *testing.T) {
 	clock := 1755.0
 	block := &Result{ID: "x", Status: Failed, Reasons: []Reason{{FailedRequests, "1"}}, Checked: []Context{InRun}, Labels: Labels{Command: "aggr"},
 		Rows:    []Row{{Label: "Mean TTFT (ms)", Text: "55.50"}},
-		Metrics: map[string]Value{"mean_ttft": {Value: 55.5, Text: "55.50", Line: 7}}, Source: Source{File: "a.log"}}
+		Metrics: Values{{"mean_ttft", Value{Value: 55.5, Text: "55.50", Line: 7}}}, Source: Source{File: "a.log"}}
 	csv := &Result{ID: "x", Status: Valid, System: System{SMClockMHz: &clock}, Labels: Labels{Command: "cmd", Network: "n"},
-		Metrics: map[string]Value{"mean_ttft": {Value: 55.5, Text: "55.5"}, "mean_itl": {Value: 1}}, Source: Source{File: "a.csv"}}
+		Metrics: Values{{"mean_itl", Value{Value: 1}}, {"mean_ttft", Value{Value: 55.5, Text: "55.5"}}}, Source: Source{File: "a.csv"}}
 	for _, m := range []*Result{Merge(block, csv), Merge(csv, block)} {
 		if m.Status != Failed || len(m.Reasons) != 1 || !reflect.DeepEqual(m.Checked, block.Checked) || m.Labels != (Labels{Command: "aggr", Network: "n"}) ||
-			len(m.Rows) != 1 || m.Metrics["mean_ttft"] != block.Metrics["mean_ttft"] || m.Metrics["mean_itl"].Value != 1 || m.System.SMClockMHz == nil ||
+			len(m.Rows) != 1 || m.Metrics.Get("mean_ttft") != block.Metrics.Get("mean_ttft") || m.Metrics.Get("mean_itl").Value != 1 || m.System.SMClockMHz == nil ||
 			len(m.AlsoIn) != 1 {
 			t.Errorf("%+v", m)
 		}
@@ -28,14 +28,14 @@ func TestMergeOfLesserReadings(t *testing.T) {
 // Digits that only a client's JSON has stay when the log is read again alone; another number does not.
 func TestMergeKeepsDigits(t *testing.T) {
 	reading := func(text string, value float64) *Result {
-		return &Result{ID: "x", Rows: []Row{{}}, Metrics: map[string]Value{"mean_ttft": {Value: value, Text: text}}}
+		return &Result{ID: "x", Rows: []Row{{}}, Metrics: Values{{"mean_ttft", Value{Value: value, Text: text}}}}
 	}
 	exact, printed, other := reading("55.50012", 55.50012), reading("55.50", 55.5), reading("55.51", 55.51)
 	for _, c := range []struct {
 		old, read *Result
 		want      string
 	}{{exact, printed, "55.50012"}, {printed, exact, "55.50012"}, {exact, other, "55.51"}, {other, printed, "55.50"}} {
-		if got := Merge(c.old, c.read).Metrics["mean_ttft"].Text; got != c.want {
+		if got := Merge(c.old, c.read).Metrics.Get("mean_ttft").Text; got != c.want {
 			t.Errorf("got %s, want %s", got, c.want)
 		}
 	}

@@ -140,6 +140,7 @@ func (m *Metric) Thresholds() (relative, absolute float64, ok bool) {
 // Table is a metric table: the standard rows, perhaps with rows of the user's own behind them.
 type Table struct {
 	rows    []Metric
+	inOrder []int // the rows' places, in the order of their names
 	byLabel map[string]int
 	byName  map[string]int
 	byType  map[string]int
@@ -204,6 +205,8 @@ func (t *Table) add(m Metric) error {
 		}
 		t.byType[word] = len(t.rows)
 	}
+	place, _ := slices.BinarySearchFunc(t.inOrder, m.Name, func(i int, name string) int { return strings.Compare(t.rows[i].Name, name) })
+	t.inOrder = slices.Insert(t.inOrder, place, len(t.rows))
 	t.rows = append(t.rows, m)
 	return nil
 }

@@ -151,12 +151,12 @@ func TestMeasureAndJudge(t *testing.T) {
 				t.Errorf("notes %v, want %v", notes, c.notes)
 			}
 			for _, name := range c.absent {
-				if v, ok := r.Metrics[name]; ok {
+				if v, ok := r.Metrics.Lookup(name); ok {
 					t.Errorf("%s is %v", name, v)
 				}
 			}
-			if name == "second hit" && r.Metrics["mean_ttft"].Text != "55.50" {
-				t.Errorf("not the first hit: %v", r.Metrics["mean_ttft"])
+			if name == "second hit" && r.Metrics.Get("mean_ttft").Text != "55.50" {
+				t.Errorf("not the first hit: %v", r.Metrics.Get("mean_ttft"))
 			}
 		})
 	}

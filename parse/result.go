@@ -183,23 +183,23 @@ type Result struct {
 	ID     string `json:"id"`
 	TestID TestID `json:"test_id,omitzero"`
 	// Module and Function are the pytest file and function of the test; absent where no test is known.
-	Module   string           `json:"module,omitempty"`
-	Function string           `json:"function,omitempty"`
-	Mode     Mode             `json:"mode,omitempty"`
-	Role     Role             `json:"role,omitempty"`
-	Server   Server           `json:"server,omitzero"`
-	Client   Client           `json:"client,omitzero"`
-	Labels   Labels           `json:"labels,omitzero"`
-	Status   Status           `json:"status"`
-	Reasons  []Reason         `json:"reasons,omitempty"`
-	Checked  []Context        `json:"checked,omitempty"`
-	Requests Requests         `json:"requests,omitzero"`
-	Metrics  map[string]Value `json:"metrics,omitempty"`
-	Rows     []Row            `json:"rows,omitempty"`
-	Source   Source           `json:"source"`
-	AlsoIn   []Source         `json:"also_in,omitempty"`
-	System   System           `json:"system,omitzero"`
-	Job      Job              `json:"job,omitzero"`
+	Module   string    `json:"module,omitempty"`
+	Function string    `json:"function,omitempty"`
+	Mode     Mode      `json:"mode,omitempty"`
+	Role     Role      `json:"role,omitempty"`
+	Server   Server    `json:"server,omitzero"`
+	Client   Client    `json:"client,omitzero"`
+	Labels   Labels    `json:"labels,omitzero"`
+	Status   Status    `json:"status"`
+	Reasons  []Reason  `json:"reasons,omitempty"`
+	Checked  []Context `json:"checked,omitempty"`
+	Requests Requests  `json:"requests,omitzero"`
+	Metrics  Values    `json:"metrics,omitempty"`
+	Rows     []Row     `json:"rows,omitempty"`
+	Source   Source    `json:"source"`
+	AlsoIn   []Source  `json:"also_in,omitempty"`
+	System   System    `json:"system,omitzero"`
+	Job      Job       `json:"job,omitzero"`
 	// Checkpoints are by role; empty where no server's log says anything.
 	Checkpoints []CheckpointIO `json:"checkpoint_io,omitempty"`
 	// StartedAt and EndedAt bound the measurement, in UTC; zero where unknown.

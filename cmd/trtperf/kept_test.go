@@ -15,7 +15,7 @@ func keptExample(n int, notes string) *parse.Result {
 	// An identity is known by its beginning.
 	r := &parse.Result{ID: fmt.Sprintf("%016x%048x", n+1, 0), Status: parse.Valid, Source: parse.Source{File: "x.log", Block: n + 1}, Job: parse.Job{Notes: notes},
 		Rows: []parse.Row{{Label: "Mean TTFT (ms)", Text: fmt.Sprint(n), Line: n}}}
-	r.Metrics = map[string]parse.Value{"mean_ttft": {Value: float64(n), Text: fmt.Sprint(n), Unit: "ms"}}
+	r.Metrics = parse.Values{{Name: "mean_ttft", Value: parse.Value{Value: float64(n), Text: fmt.Sprint(n), Unit: "ms"}}}
 	return r
 }
 

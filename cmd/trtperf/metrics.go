@@ -124,7 +124,7 @@ func checkMetrics(cmd *cobra.Command, s *settings, std stdio, file string, logs 
 		for _, result := range r.Results {
 			blocks++
 			for _, m := range own {
-				v, ok := result.Metrics[m.Name]
+				v, ok := result.Metrics.Lookup(m.Name)
 				if !ok {
 					continue
 				}

@@ -118,7 +118,7 @@ func compareUpstream(t *testing.T, file string, theirs map[string]float64, raise
 	}
 	agree := 0
 	for name, want := range theirs {
-		got, ok := ours.Metrics[name]
+		got, ok := ours.Metrics.Lookup(name)
 		switch {
 		case ok && got.Value == want:
 			agree++
@@ -139,7 +139,7 @@ func compareUpstream(t *testing.T, file string, theirs map[string]float64, raise
 		return agree
 	}
 	table := parse.Metrics()
-	for name, v := range ours.Metrics {
+	for name, v := range ours.Metrics.All() {
 		m := table.ByName(name)
 		if _, ok := theirs[name]; ok || m.Required == parse.NotRequired && name != "al" {
 			continue

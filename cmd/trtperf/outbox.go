@@ -316,7 +316,7 @@ func difference(r *parse.Result, h upload.Held) string {
 		return fmt.Sprintf("valid is %t there and %t here", *h.Valid, r.Valid())
 	}
 	for name, there := range h.Metrics {
-		switch here, ok := r.Metrics[name]; {
+		switch here, ok := r.Metrics.Lookup(name); {
 		case !ok:
 			return fmt.Sprintf("%s is %v there and was not measured here", name, there)
 		case here.Value != there:

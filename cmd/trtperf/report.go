@@ -248,7 +248,7 @@ func resultName(r *parse.Result) string {
 
 // metricText is a metric as printed, or "-".
 func metricText(r *parse.Result, name string) string {
-	if v, ok := r.Metrics[name]; ok {
+	if v, ok := r.Metrics.Lookup(name); ok {
 		return v.Text
 	}
 	return "-"

@@ -99,8 +99,8 @@ func TestEnhanced(t *testing.T) {
 				}
 				for column, metric := range map[string]string{"throughput__qps": "token_throughput", "mean_ttft__ms": "mean_ttft", "p99_itl": "p99_itl",
 					"median_e2el__ms": "median_e2el", "my_metric_1": "my_metric_1"} {
-					if v, err := strconv.ParseFloat(at(row, column), 64); err != nil || v != x.Metrics[metric].Value {
-						t.Errorf("%s is %q in the CSV, trtperf reads %+v", column, at(row, column), x.Metrics[metric])
+					if v, err := strconv.ParseFloat(at(row, column), 64); err != nil || v != x.Metrics.Get(metric).Value {
+						t.Errorf("%s is %q in the CSV, trtperf reads %+v", column, at(row, column), x.Metrics.Get(metric))
 					}
 				}
 			}

@@ -31,14 +31,14 @@ var ErrNotClient = errors.New("a JSON file that no benchmark client has written"
 // notNumbers are what Python writes for numbers that JSON does not have.
 var notNumbers = regexp.MustCompile(`((?:^|[:\[])\s*)(-?Infinity|NaN)\b`)
 
-// Read returns the metrics of a file by name, with the numbers as they are written.
-func Read(r io.Reader, t *parse.Table) (map[string]parse.Value, error) {
+// Read returns the metrics of a file, with the numbers as they are written.
+func Read(r io.Reader, t *parse.Table) (parse.Values, error) {
 	d := json.NewDecoder(&cleaner{in: bufio.NewReader(r)})
 	d.UseNumber()
 	if open, err := d.Token(); err != nil || open != json.Delim('{') {
 		return nil, ErrNotClient
 	}
-	found := map[string]parse.Value{}
+	var found parse.Values
 	for d.More() {
 		key, err := d.Token()
 		if err != nil {
@@ -55,7 +55,7 @@ func Read(r io.Reader, t *parse.Table) (map[string]parse.Value, error) {
 			continue
 		}
 		if v, _, ok := parse.ParseNumber(number.String()); ok {
-			found[m.Name] = parse.Value{Value: v, Text: number.String(), Unit: m.Unit}
+			found.Set(m.Name, parse.Value{Value: v, Text: number.String(), Unit: m.Unit})
 		}
 	}
 	const least = 3

@@ -23,8 +23,8 @@ func TestRead(t *testing.T) {
 		want := map[string]string{"benchmark_duration": "12.3456789", "successful_requests": "40", "seq_throughput": "3.2412345", "request_goodput": "3.1",
 			"token_throughput": "3317.94123", "mean_ttft": "55.501", "std_itl": "1.5e-3"}
 		for name, text := range want {
-			if got[name].Text != text {
-				t.Errorf("%s is %q, want %s", name, got[name].Text, text)
+			if got.Get(name).Text != text {
+				t.Errorf("%s is %q, want %s", name, got.Get(name).Text, text)
 			}
 		}
 		if len(got) != len(want) {

@@ -280,7 +280,7 @@ func (s *Scanner) begin(cell func(column) []byte, line int) {
 	s.key = keyOf(cell)
 	s.sum.Reset()
 	fmt.Fprintf(&s.sum, "trtperf-rows-1\n%s\n", s.key[0])
-	r := &parse.Result{Status: parse.Valid, Metrics: map[string]parse.Value{}, Source: parse.Source{Block: s.number, Line: line, EndLine: line}}
+	r := &parse.Result{Status: parse.Valid, Source: parse.Source{Block: s.number, Line: line, EndLine: line}}
 	r.Labels.Command = text(cell(command))
 	for _, c := range []column{originalName, testName, network} {
 		name := text(cell(c))
@@ -328,7 +328,7 @@ func (s *Scanner) metric(word, value string, line int) {
 	}
 	fmt.Fprintf(&s.sum, "%s\t%s\n", word, canonical)
 	if m != nil {
-		s.open.Metrics[m.Name] = parse.Value{Value: v, Text: value, Unit: m.Unit, Line: line}
+		s.open.Metrics.Set(m.Name, parse.Value{Value: v, Text: value, Unit: m.Unit, Line: line})
 	}
 }
 
@@ -347,7 +347,7 @@ func (s *Scanner) close() {
 		r.ID = hex.EncodeToString(sum[:])
 	}
 	measured, nonZero := false, false
-	for name, v := range r.Metrics {
+	for name, v := range r.Metrics.All() {
 		if kind := s.table.ByName(name).Kind; kind == parse.Throughput || kind == parse.Latency {
 			measured, nonZero = true, nonZero || v.Value != 0
 		}

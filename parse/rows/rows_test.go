@@ -106,7 +106,7 @@ func TestFields(t *testing.T) {
 		t.Fatal("no case")
 	}
 	x := s.Result()
-	if x.Metrics["median_ttft"] != (parse.Value{Value: 1122.63, Text: "1122.63", Unit: "ms", Line: 2}) || *x.Client.Concurrency != 1075 || x.Labels.Command != "cmd" ||
+	if x.Metrics.Get("median_ttft") != (parse.Value{Value: 1122.63, Text: "1122.63", Unit: "ms", Line: 2}) || *x.Client.Concurrency != 1075 || x.Labels.Command != "cmd" ||
 		*x.TestSeconds != 703.25 || !x.StartedAt.Equal(time.Date(2025, 10, 31, 0, 53, 53, 0, time.UTC)) || *x.System.SMClockMHz != 2062 ||
 		*x.System.MemClockMHz != 3996 || x.TestID.Suite != parse.DisaggQA || x.Function != "test_benchmark" {
 		t.Errorf("%+v", x)
@@ -129,7 +129,7 @@ func TestRoundTrip(t *testing.T) {
 			t.Fatal(err)
 		}
 		r := &parse.Result{TestID: id, Function: "test_e2e", Status: parse.Valid, TestSeconds: &seconds, Client: parse.Client{Concurrency: &eight, Index: &i},
-			Metrics: map[string]parse.Value{"mean_ttft": {Value: 55.5 + float64(i), Text: "55.50"}, "token_throughput": {Value: 1e-05, Text: "1e-05"}},
+			Metrics: parse.Values{{Name: "mean_ttft", Value: parse.Value{Value: 55.5 + float64(i), Text: "55.50"}}, {Name: "token_throughput", Value: parse.Value{Value: 1e-05, Text: "1e-05"}}},
 			Rows:    []parse.Row{{Label: "Mean TTFT (ms)", Text: fmt.Sprint(55.5 + float64(i))}}}
 		r.ID = parse.Identify(r)
 		results = append(results, r)
@@ -152,9 +152,9 @@ func TestRoundTrip(t *testing.T) {
 		if got.ID != want.ID || got.Rows != nil || !got.TestID.SameTest(want.TestID) || *got.Client.Concurrency != 8 || *got.TestSeconds != 12.5 || !got.Valid() {
 			t.Errorf("%+v", got)
 		}
-		for name, v := range want.Metrics {
-			if got.Metrics[name].Value != v.Value {
-				t.Errorf("%s is %v, was %v", name, got.Metrics[name].Value, v.Value)
+		for name, v := range want.Metrics.All() {
+			if got.Metrics.Get(name).Value != v.Value {
+				t.Errorf("%s is %v, was %v", name, got.Metrics.Get(name).Value, v.Value)
 			}
 		}
 	}

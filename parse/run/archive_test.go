@@ -393,7 +393,7 @@ func TestRowsAreResults(t *testing.T) {
 		t.Fatalf("%d results, inputs %+v", len(got.Results), got.Inputs)
 	}
 	a, b := got.Results[0], got.Results[1]
-	if a.Metrics["median_ttft"].Text != "55.50" || a.Metrics["seq_throughput"].Value != 3.24 || *a.Client.Concurrency != 8 || a.System.GPU != "B200" ||
+	if a.Metrics.Get("median_ttft").Text != "55.50" || a.Metrics.Get("seq_throughput").Value != 3.24 || *a.Client.Concurrency != 8 || a.System.GPU != "B200" ||
 		a.Source != (parse.Source{File: path, Block: 1, Line: 2, EndLine: 3}) || !a.Valid() {
 		t.Errorf("%+v", a)
 	}

@@ -48,10 +48,10 @@ type content struct {
 	// run is what an archive holds.
 	run *Run
 
-	report *reportContent         // for a results.xml
-	saved  map[string]parse.Value // for a client's JSON: its metrics
+	report *reportContent // for a results.xml
+	saved  parse.Values   // for a client's JSON: its metrics
 	// startup are the times of a start-up file.
-	startup map[string]parse.Value
+	startup parse.Values
 	facts   systemFacts // for a system or a monitoring file
 	ids     []string    // for a list of unfinished tests
 	text    []byte      // for a configuration

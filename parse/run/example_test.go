@@ -12,7 +12,7 @@ func ExampleRead() {
 	options := run.Options{Table: parse.Metrics()}
 	for r := range run.Read(context.Background(), []string{"../../testdata/runs/single-agg"}, options) {
 		for _, x := range r.Results {
-			fmt.Println(x.TestID, x.Client.Name, x.Status, x.Metrics["mean_ttft"].Text, x.Metrics["mean_ttft"].Unit)
+			fmt.Println(x.TestID, x.Client.Name, x.Status, x.Metrics.Get("mean_ttft").Text, x.Metrics.Get("mean_ttft").Unit)
 		}
 	}
 	// Output:

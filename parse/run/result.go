@@ -34,9 +34,9 @@ func (r *reader) result(t *test, b block, server, client *int) *parse.Result {
 	found := append(r.opt.Table.Measure(result, append(trailer, computed...), told), stepNotes...)
 	for _, row := range computed {
 		name := r.opt.Table.ByLabel(row.Label).Name
-		v := result.Metrics[name]
+		v := result.Metrics.Get(name)
 		v.Computed = true
-		result.Metrics[name] = v
+		result.Metrics.Set(name, v)
 	}
 	found = append(found, r.opt.Table.Aggregate(result, b.Hits)...)
 	found = append(found, r.serverHits(t, result)...)
@@ -192,7 +192,7 @@ func (r *reader) require(result *parse.Result, t *test, planned *plannedClient, 
 		case parse.GenOnlyClient:
 			needed = genOnly && t.era >= config.EraE
 		}
-		if _, ok := result.Metrics[m.Name]; ok || !needed {
+		if _, ok := result.Metrics.Lookup(m.Name); ok || !needed {
 			continue
 		}
 		if slices.ContainsFunc(result.Rows, func(row parse.Row) bool { return row.Metric == m.Name && notMeasured[row.Line] }) {

@@ -59,7 +59,7 @@ func brief(r *parse.Result) string {
 		codes = append(codes, string(reason.Code))
 	}
 	return strings.TrimSpace(fmt.Sprintf("%s.%s %s/%s %s %s %s", at(r.Server.Index), at(r.Client.Index), r.Server.Name, r.Client.Name, r.Status,
-		r.Metrics["token_throughput"].Text, strings.Join(codes, ",")))
+		r.Metrics.Get("token_throughput").Text, strings.Join(codes, ",")))
 }
 
 func TestRunDirectories(t *testing.T) {

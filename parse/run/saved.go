@@ -2,7 +2,6 @@ package run
 
 import (
 	"fmt"
-	"slices"
 
 	"github.com/trtperf/trtperf/parse"
 )
@@ -42,20 +41,15 @@ func (r *reader) readSaved() {
 }
 
 // difference says in what a Result's printed numbers are not the saved ones; it is empty if they are.
-func difference(x *parse.Result, saved map[string]parse.Value) string {
+func difference(x *parse.Result, saved parse.Values) string {
 	compared := 0
-	var names []string
-	for name := range saved {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	for _, name := range names {
-		printed, ok := x.Metrics[name]
+	for name, exact := range saved.All() {
+		printed, ok := x.Metrics.Lookup(name)
 		if !ok {
 			continue
 		}
-		if !printed.Rounds(saved[name].Value) {
-			return fmt.Sprintf("%s is %s there and %s here", name, printed.Text, saved[name].Text)
+		if !printed.Rounds(exact.Value) {
+			return fmt.Sprintf("%s is %s there and %s here", name, printed.Text, exact.Text)
 		}
 		compared++
 	}
@@ -67,10 +61,10 @@ func difference(x *parse.Result, saved map[string]parse.Value) string {
 }
 
 // addSaved adds saved numbers to a Result: digits to those it has, and others.
-func addSaved(x *parse.Result, saved map[string]parse.Value, at parse.Source) {
-	for name, v := range saved {
-		v.Line = x.Metrics[name].Line
-		x.Metrics[name] = v
+func addSaved(x *parse.Result, saved parse.Values, at parse.Source) {
+	for name, v := range saved.All() {
+		v.Line = x.Metrics.Get(name).Line
+		x.Metrics.Set(name, v)
 	}
 	x.AlsoIn = append(x.AlsoIn, at)
 }

@@ -67,8 +67,8 @@ func TestSaved(t *testing.T) {
 				return
 			}
 			plain := readAll(t, run.Options{}, write(t, filepath.Join(t.TempDir(), "x.log"), block(3))).Results[0]
-			if len(enriched) != 1 || enriched[0].ID != plain.ID || enriched[0].Metrics["mean_ttft"].Text != "55.50012" || enriched[0].Metrics["mean_ttft"].Line == 0 ||
-				enriched[0].Metrics["p90_ttft"].Value != 80.25 || enriched[0].Metrics["median_ttft"].Text != "54.39" || !strings.HasSuffix(enriched[0].AlsoIn[0].File, name) {
+			if len(enriched) != 1 || enriched[0].ID != plain.ID || enriched[0].Metrics.Get("mean_ttft").Text != "55.50012" || enriched[0].Metrics.Get("mean_ttft").Line == 0 ||
+				enriched[0].Metrics.Get("p90_ttft").Value != 80.25 || enriched[0].Metrics.Get("median_ttft").Text != "54.39" || !strings.HasSuffix(enriched[0].AlsoIn[0].File, name) {
 				t.Errorf("%d results have digits of it", len(enriched))
 			}
 		})

@@ -16,14 +16,14 @@ type observation struct {
 
 // readStartup parses the times that servers took to start: by metric, with "ctx_" or "gen_" before those of workers, the longest of several
 // servers. Names that the metric table does not know are left out.
-func readStartup(text []byte, t *parse.Table) (map[string]parse.Value, error) {
+func readStartup(text []byte, t *parse.Table) (parse.Values, error) {
 	var servers []observation
 	decoder := json.NewDecoder(strings.NewReader(string(text)))
 	decoder.UseNumber()
 	if err := decoder.Decode(&servers); err != nil {
 		return nil, err
 	}
-	longest := map[string]parse.Value{}
+	var longest parse.Values
 	for _, s := range servers {
 		prefix := ""
 		for word, p := range map[string]string{"ctx": "ctx_", "gen": "gen_"} {
@@ -37,8 +37,8 @@ func readStartup(text []byte, t *parse.Table) (map[string]parse.Value, error) {
 			if m == nil || !m.Startup() || !ok {
 				continue
 			}
-			if known, ok := longest[m.Name]; !ok || seconds > known.Value {
-				longest[m.Name] = parse.Value{Value: seconds, Text: fmt.Sprint(v), Unit: m.Unit, Computed: true}
+			if known, ok := longest.Lookup(m.Name); !ok || seconds > known.Value {
+				longest.Set(m.Name, parse.Value{Value: seconds, Text: fmt.Sprint(v), Unit: m.Unit, Computed: true})
 			}
 		}
 	}
@@ -57,8 +57,8 @@ func (r *reader) addStartup(t *test, results []*parse.Result) {
 		}
 		for _, x := range results {
 			if f.server == nil || x.Server.Index == nil || *f.server == *x.Server.Index {
-				for name, v := range c.startup {
-					x.Metrics[name] = v
+				for name, v := range c.startup.All() {
+					x.Metrics.Set(name, v)
 				}
 			}
 		}

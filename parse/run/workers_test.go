@@ -21,12 +21,12 @@ func TestDeviceSteps(t *testing.T) {
 	computed := readAll(t, run.Options{}, filepath.Join(runs, "disagg-gen-only-computed")).Results[0]
 	for _, name := range names {
 		name += "_gen_worker_per_iter_device_step_time"
-		a, c := appended.Metrics[name], computed.Metrics[name]
+		a, c := appended.Metrics.Get(name), computed.Metrics.Get(name)
 		if a.Text == "" || a.Computed || a.Line == 0 || c.Text == "" || !c.Computed {
 			t.Errorf("%s: appended %+v, computed %+v", name, a, c)
 		}
 	}
-	if v := computed.Metrics["mean_gen_worker_per_iter_device_step_time"]; v.Text != "7.30" {
+	if v := computed.Metrics.Get("mean_gen_worker_per_iter_device_step_time"); v.Text != "7.30" {
 		t.Errorf("computed %+v", v)
 	}
 	const line = "iter = %, global_rank = 0, num_scheduled_requests = 1, prev_device_step_time = 7.5ms, states = {'num_generation_tokens': 8}\n"
@@ -47,7 +47,7 @@ func TestDeviceSteps(t *testing.T) {
 					said = d.Message
 				}
 			}
-			v, ok := got.Results[0].Metrics["mean_gen_worker_per_iter_device_step_time"]
+			v, ok := got.Results[0].Metrics.Lookup("mean_gen_worker_per_iter_device_step_time")
 			if ok != (c.says == "") || ok && v.Value != 7.5 || c.says != "no" && !strings.Contains(said, c.says) || c.says == "no" && said != "" {
 				t.Errorf("%+v, says %q", v, said)
 			}
@@ -67,7 +67,7 @@ func TestServerLogMetrics(t *testing.T) {
 	found := map[int][]string{}
 	for r := range run.Read(context.Background(), []string{dir}, run.Options{Table: table}) {
 		for _, x := range r.Results {
-			found[*x.Server.Index] = append(found[*x.Server.Index], x.Metrics["peak"].Text)
+			found[*x.Server.Index] = append(found[*x.Server.Index], x.Metrics.Get("peak").Text)
 		}
 	}
 	if strings.Join(found[0], " ") != "71.25" || strings.Join(found[1], " ") != "60" {
@@ -81,8 +81,8 @@ func TestStartup(t *testing.T) {
 		`[{"role": "CTX_0", "metrics": {"total_model_loading_seconds": 12.50, "else": 3}}, {"role": "CTX_1", "metrics": {"total_model_loading_seconds": 14.25}},`+
 		`{"role": "GEN_0", "metrics": {"draft_model_weight_population_seconds": 2}}, {"role": "GEN_1", "error": "timeout"}]`+"\n"))
 	m := got.Results[0].Metrics
-	if m["ctx_total_model_loading_seconds"] != (parse.Value{Value: 14.25, Text: "14.25", Unit: "s", Computed: true}) ||
-		m["gen_draft_model_weight_population_seconds"].Value != 2 || len(got.Skipped) != 0 {
+	if m.Get("ctx_total_model_loading_seconds") != (parse.Value{Value: 14.25, Text: "14.25", Unit: "s", Computed: true}) ||
+		m.Get("gen_draft_model_weight_population_seconds").Value != 2 || len(got.Skipped) != 0 {
 		t.Errorf("%+v, skipped %v", m, got.Skipped)
 	}
 	broken := readAll(t, run.Options{}, files(t, "-- aggr-k/trtllm-benchmark.0.0.log --\nBLOCK1\n-- aggr-k/startup_metrics.0.json --\n[{\n"))

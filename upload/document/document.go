@@ -382,7 +382,7 @@ func (e *Encoder) appendShared(b []byte, r *parse.Result) ([]byte, error) {
 	b = appendFields(b, fields, r)
 	// In the order of the table, and behind it by name, so that the same Result makes the same document each time.
 	found := make([]measured, 0, 64)
-	for name, v := range r.Metrics {
+	for name, v := range r.Metrics.All() {
 		m, ok := e.known[name]
 		if !ok {
 			m = e.other(name)

@@ -40,8 +40,8 @@ func TestFields(t *testing.T) {
 	r.System.GPU, r.System.SMClockMHz = "NVIDIA GB200", new(1965.0)
 	r.Job.Link = "https://ci.example/job/LLM/job/release/job/L0_PostMerge/7/"
 	r.Job.Notes = "a \"quoted\" \\ <&> \x00 \xff é\u2028\n"
-	r.Metrics["my_own"] = parse.Value{Value: 3}
-	r.Metrics["tiny"] = parse.Value{Value: 1e-9}
+	r.Metrics.Set("my_own", parse.Value{Value: 3})
+	r.Metrics.Set("tiny", parse.Value{Value: 1e-9})
 	doc, upsert := halves(t, upload.Item{Result: r})
 	for name, want := range map[string]any{
 		"s_trtperf_id": r.ID, "s_test_case_name": "e2e-cfg-con8", "s_runtime": "multi_node_disagg_server", "s_model_name": "deepseek-r1",
@@ -127,7 +127,7 @@ func TestNumbers(t *testing.T) {
 	for v, want := range map[float64]string{40: "40.0", 0: "0.0", -3: "-3.0", 55.5: "55.5", 1e21: "1e+21", 1e20: "100000000000000000000.0", 1e-7: "1e-07", 0.1: "0.1",
 		math.MaxFloat64: "1.7976931348623157e+308"} {
 		r := storetest.Result(1)
-		r.Metrics["mean_ttft"] = parse.Value{Value: v}
+		r.Metrics.Set("mean_ttft", parse.Value{Value: v})
 		text, err := encoder().AppendUpdate(nil, upload.Item{Result: r})
 		if err != nil || !strings.Contains(string(text), `"d_mean_ttft":`+want+`,`) {
 			t.Errorf("%v: want %s in %s (%v)", v, want, text, err)
@@ -157,7 +157,7 @@ func TestRefused(t *testing.T) {
 		"Not a name":          {1, "Not a name"},
 	} {
 		r := storetest.Result(1)
-		r.Metrics[metric] = parse.Value{Value: c.value}
+		r.Metrics.Set(metric, parse.Value{Value: c.value})
 		if _, err := e.AppendUpdate(nil, upload.Item{Result: r}); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: error %v, want %q", metric, err, c.want)
 		}
@@ -167,8 +167,8 @@ func TestRefused(t *testing.T) {
 // Read back, a document holds the metrics under the names that they had.
 func TestHeld(t *testing.T) {
 	r := storetest.Result(5)
-	r.Metrics["my_own"] = parse.Value{Value: 3}
-	r.Metrics["ctx_total_model_loading_seconds"] = parse.Value{Value: 7.5}
+	r.Metrics.Set("my_own", parse.Value{Value: 3})
+	r.Metrics.Set("ctx_total_model_loading_seconds", parse.Value{Value: 7.5})
 	r.System.SMClockMHz, r.TestSeconds = new(1.0), new(2.0)
 	whole, err := encoder().AppendWhole(nil, r)
 	if err != nil {
@@ -178,7 +178,7 @@ func TestHeld(t *testing.T) {
 	if err != nil || held.ID != r.ID || held.Valid == nil || !*held.Valid || len(held.Metrics) != len(r.Metrics) {
 		t.Fatalf("got %+v, %v", held, err)
 	}
-	for name, v := range r.Metrics {
+	for name, v := range r.Metrics.All() {
 		if held.Metrics[name] != v.Value {
 			t.Errorf("%s is %v, want %v", name, held.Metrics[name], v.Value)
 		}
@@ -191,7 +191,8 @@ func FuzzDocument(f *testing.F) {
 	f.Add("\x00\xff\u2028 \"\\", math.Copysign(0, -1), int64(-1))
 	f.Fuzz(func(t *testing.T, text string, number float64, count int64) {
 		r := storetest.Result(1)
-		r.Job.Notes, r.Metrics["mean_ttft"], r.Requests.Asked = text, parse.Value{Value: number}, &count
+		r.Job.Notes, r.Requests.Asked = text, &count
+		r.Metrics.Set("mean_ttft", parse.Value{Value: number})
 		b, err := encoder().AppendWhole(nil, r)
 		if math.IsNaN(number) || math.IsInf(number, 0) {
 			if err == nil {

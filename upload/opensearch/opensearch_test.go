@@ -341,7 +341,7 @@ func TestInventory(t *testing.T) {
 	}
 	for i, item := range items {
 		h := all[item.Result.ID]
-		if h.Valid == nil || *h.Valid != (i != 9) || len(h.Metrics) != len(item.Result.Metrics) || h.Metrics["seq_throughput"] != item.Result.Metrics["seq_throughput"].Value {
+		if h.Valid == nil || *h.Valid != (i != 9) || len(h.Metrics) != len(item.Result.Metrics) || h.Metrics["seq_throughput"] != item.Result.Metrics.Get("seq_throughput").Value {
 			t.Fatalf("item %d: %+v", i, h)
 		}
 	}

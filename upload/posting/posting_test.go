@@ -283,8 +283,8 @@ func TestOneBad(t *testing.T) {
 	for n := range 20 {
 		items = append(items, item(n))
 	}
-	items[3].Result.Metrics["mean_ttft"] = parse.Value{Value: math.NaN()}
-	items[5].Result.Metrics["total_requests"] = parse.Value{Value: 0.5}
+	items[3].Result.Metrics.Set("mean_ttft", parse.Value{Value: math.NaN()})
+	items[5].Result.Metrics.Set("total_requests", parse.Value{Value: 0.5})
 	items[12].Result.Job.Notes = "poison"
 	for i, a := range put(t, open(t, g, name, access(t, user, secret)), items...) {
 		want, reason := parse.Stored, ""

@@ -111,16 +111,17 @@ func readerOf(t reflect.Type) func(d *decoder, v reflect.Value) bool {
 			text, ok := d.string()
 			return ok && v.Addr().Interface().(*time.Time).UnmarshalText([]byte(text)) == nil
 		}
-	case reflect.TypeFor[map[string]parse.Value]():
+	case reflect.TypeFor[parse.Values]():
 		return func(d *decoder, v reflect.Value) bool {
-			metrics := make(map[string]parse.Value, d.metrics)
-			v.Set(reflect.ValueOf(metrics))
-			defer func() { d.metrics = len(metrics) }()
-			return d.members(func(name string) bool {
+			metrics := make(parse.Values, 0, d.metrics)
+			ok := d.members(func(name string) bool {
 				one, ok := d.value()
-				metrics[name] = one
-				return ok
+				inOrder := len(metrics) == 0 || metrics[len(metrics)-1].Name < name
+				metrics = append(metrics, parse.NamedValue{Name: name, Value: one})
+				return ok && inOrder
 			})
+			*v.Addr().Interface().(*parse.Values), d.metrics = metrics, len(metrics)
+			return ok
 		}
 	}
 	switch t.Kind() {

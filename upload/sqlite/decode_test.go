@@ -22,6 +22,14 @@ func fill(v reflect.Value, n *int) {
 		*id, _ = parse.ParseTestID(fmt.Sprintf("perf/test_perf_sanity.py::test_e2e[aggr_upload-k-s%d]", *n))
 		return
 	}
+	if metrics, ok := v.Addr().Interface().(*parse.Values); ok {
+		for i := range 40 {
+			var one parse.Value
+			fill(reflect.ValueOf(&one).Elem(), n)
+			metrics.Set(fmt.Sprintf("metric_%d", i), one)
+		}
+		return
+	}
 	switch v.Kind() {
 	case reflect.String:
 		v.SetString(fmt.Sprintf("text %d \"\\ <é>\n", *n))
@@ -45,13 +53,6 @@ func fill(v reflect.Value, n *int) {
 		for i := range v.Len() {
 			fill(v.Index(i), n)
 		}
-	case reflect.Map:
-		v.Set(reflect.MakeMap(v.Type()))
-		for i := range 40 {
-			value := reflect.New(v.Type().Elem()).Elem()
-			fill(value, n)
-			v.SetMapIndex(reflect.ValueOf(fmt.Sprintf("metric_%d", i)), value)
-		}
 	default:
 		panic(v.Type())
 	}
@@ -62,7 +63,7 @@ func TestDecode(t *testing.T) {
 	n := 0
 	var full parse.Result
 	fill(reflect.ValueOf(&full).Elem(), &n)
-	results := []*parse.Result{{}, &full, {ID: "x", Metrics: map[string]parse.Value{"a": {Value: math.MaxFloat64, Text: "1"}}}}
+	results := []*parse.Result{{}, &full, {ID: "x", Metrics: parse.Values{{Name: "a", Value: parse.Value{Value: math.MaxFloat64, Text: "1"}}}}}
 	for i := range reflect.TypeFor[parse.Result]().NumField() {
 		var one parse.Result
 		fill(reflect.ValueOf(&one).Elem().Field(i), &n)
@@ -94,7 +95,7 @@ func TestSplit(t *testing.T) {
 	const begin, end = `,"rows":[{`, `],"source":{`
 	nasty := full
 	nasty.Module, nasty.Function = begin, "x],"
-	nasty.Metrics = map[string]parse.Value{begin: {Text: begin}, end: {Text: end}, "rows": {Unit: ","}}
+	nasty.Metrics = parse.Values{{Name: begin, Value: parse.Value{Text: begin}}, {Name: end, Value: parse.Value{Text: end}}, {Name: "rows", Value: parse.Value{Unit: ","}}}
 	nasty.Rows = []parse.Row{{Label: end, Text: "],"}, {Label: "]", Text: begin}}
 	nasty.Source = parse.Source{File: begin + end, Member: end}
 	none := full
@@ -125,7 +126,7 @@ func FuzzDecode(f *testing.F) {
 	fill(reflect.ValueOf(&full).Elem(), &n)
 	text, _ := json.Marshal(&full)
 	for _, seed := range []string{string(text), `{"id":"a","status":"valid","source":{"file":"f"}}`, `{"id":"a","id":"b"}`, `{"status":"valid","id":"b"}`, `{"id":null}`,
-		`{"id":"a","metrics":{"m":{"value":1e5,"text":"\u00e9"}}}`, `{"id":"a","client":{"index":01}}`, `{"id":"a" ,"test_seconds":nan}`, `{"id":"a","rows":[]}`, `{"id":"a`} {
+		`{"id":"a","metrics":{"m":{"value":1e5,"text":"\u00e9"}}}`, `{"id":"a","metrics":{"m":{"value":1,"text":"1"},"a":{"value":2,"text":"2"},"m":{"value":3,"text":"3"}}}`, `{"id":"a","client":{"index":01}}`, `{"id":"a" ,"test_seconds":nan}`, `{"id":"a","rows":[]}`, `{"id":"a`} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {

@@ -113,7 +113,7 @@ func TestCommitKnowsCopies(t *testing.T) {
 		back = append(back, r)
 		return nil
 	})
-	if err != nil || len(back) != 1 || back[0].Metrics["mean_ttft"].Text != "55.50" || back[0].TestID.Config != "k" {
+	if err != nil || len(back) != 1 || back[0].Metrics.Get("mean_ttft").Text != "55.50" || back[0].TestID.Config != "k" {
 		t.Errorf("read back %+v, %v", back, err)
 	}
 }

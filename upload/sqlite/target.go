@@ -52,7 +52,7 @@ func (db *DB) Held(ctx context.Context, yield func(upload.Held) error) error {
 	return db.Results(ctx, Filter{}, func(r *parse.Result) error {
 		valid := r.Valid()
 		h := upload.Held{ID: r.ID, Valid: &valid, Metrics: map[string]float64{}}
-		for name, v := range r.Metrics {
+		for name, v := range r.Metrics.All() {
 			h.Metrics[name] = v.Value
 		}
 		return yield(h)

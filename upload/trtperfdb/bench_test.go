@@ -18,7 +18,7 @@ func BenchmarkPut(b *testing.B) {
 		r.TestID, _ = parse.ParseTestID(fmt.Sprintf("aggr_upload-k-s%d", n))
 		for m := range parse.Metrics().All() {
 			if len(r.Metrics) < 16 {
-				r.Metrics[m.Name] = parse.Value{Value: float64(n) + 0.25, Text: fmt.Sprintf("%d.25", n)}
+				r.Metrics.Set(m.Name, parse.Value{Value: float64(n) + 0.25, Text: fmt.Sprintf("%d.25", n)})
 			}
 		}
 		items = append(items, item(r))

@@ -123,7 +123,7 @@ func TestBusy(t *testing.T) {
 	}
 	changed := whole(0)
 	changed.TestID, _ = parse.ParseTestID("aggr_upload-k-s0")
-	changed.Metrics["mean_tpot"] = parse.Value{Value: 1, Text: "1"}
+	changed.Metrics.Set("mean_tpot", parse.Value{Value: 1, Text: "1"})
 	wantAnswers(t, put(t, s, item(changed)), "owed:error 1205")
 	if err := tx.Rollback(); err != nil {
 		t.Fatal(err)

@@ -75,7 +75,7 @@ type values [len(numbers)]*float64
 
 func metric(name string) func(*parse.Result) *float64 {
 	return func(r *parse.Result) *float64 {
-		if v, ok := r.Metrics[name]; ok {
+		if v, ok := r.Metrics.Lookup(name); ok {
 			return &v.Value
 		}
 		return nil
@@ -171,7 +171,7 @@ func newRecord(s *schema, table *parse.Table, r *parse.Result) (*record, error) 
 		}
 		rec.numbers[i] = v
 	}
-	for name, v := range r.Metrics {
+	for name, v := range r.Metrics.All() {
 		field := name
 		if m := table.ByName(name); m != nil {
 			field = m.PerfField

@@ -114,9 +114,9 @@ func TestRefused(t *testing.T) {
 	}
 	items := []upload.Item{
 		change(0, func(r *parse.Result) { r.Client.Concurrency = nil }),
-		change(1, func(r *parse.Result) { delete(r.Metrics, "median_e2el") }),
+		change(1, func(r *parse.Result) { r.Metrics.Delete("median_e2el") }),
 		change(2, func(r *parse.Result) { r.Job.Notes = strings.Repeat("ä", 2001) }),
-		change(3, func(r *parse.Result) { r.Metrics["token_throughput"] = parse.Value{Value: 1e10, Text: "1e10"} }),
+		change(3, func(r *parse.Result) { r.Metrics.Set("token_throughput", parse.Value{Value: 1e10, Text: "1e10"}) }),
 		change(4, func(r *parse.Result) { r.Labels.Precision = strings.Repeat("x", 51) }),
 		change(5, func(r *parse.Result) { r.Job.TensorRTLLM = "1.2.0-語" }), // the server says so
 		change(6, func(r *parse.Result) { r.Fail(parse.AllZero, "all are zero") }),
@@ -221,8 +221,8 @@ func TestMerge(t *testing.T) {
 	}
 	all := func(n int) *parse.Result {
 		r := whole(n)
-		r.Metrics["mean_tpot"] = parse.Value{Value: 5.25, Text: "5.25"}
-		r.Metrics["token_throughput"] = parse.Value{Value: 99, Text: "99"}
+		r.Metrics.Set("mean_tpot", parse.Value{Value: 5.25, Text: "5.25"})
+		r.Metrics.Set("token_throughput", parse.Value{Value: 99, Text: "99"})
 		return r
 	}
 	wantAnswers(t, put(t, s, item(bare(1)), item(bare(2))), "stored", "stored")
@@ -244,7 +244,7 @@ func TestMerge(t *testing.T) {
 	wantAnswers(t, put(t, s, item(bare(1))), "present")
 	less := bare(1)
 	less.TestID, less.Client.Concurrency = parse.TestID{}, nil
-	delete(less.Metrics, "median_e2el")
+	less.Metrics.Delete("median_e2el")
 	wantAnswers(t, put(t, s, item(less)), "present")
 	if after := fmt.Sprint(d.row(t, "perf_result", "id = 1"), d.row(t, "runs", "id = 2"), d.row(t, "cases", "id = 3")); after != before {
 		t.Errorf("was %s\nis  %s", before, after)
@@ -252,7 +252,7 @@ func TestMerge(t *testing.T) {
 	// What other programs put into perf_data stays there.
 	d.do(t, `UPDATE perf_result SET perf_data = JSON_SET(perf_data, '$.other', 'text') WHERE id = 1`)
 	more := all(1)
-	more.Metrics["p99_tpot"] = parse.Value{Value: 6, Text: "6.00"}
+	more.Metrics.Set("p99_tpot", parse.Value{Value: 6, Text: "6.00"})
 	wantAnswers(t, put(t, s, item(more)), "stored")
 	if got := d.text(t, `SELECT concat(JSON_VALUE(perf_data, '$.other'), JSON_VALUE(perf_data, '$.p99_tpot__msec')) FROM perf_result WHERE id = 1`); got != "text6.00" {
 		t.Errorf("perf_data has %q", got)
@@ -321,8 +321,8 @@ func TestInit(t *testing.T) {
 	}
 	// In an own table a Result without gpu_time has a place, and numbers keep their digits.
 	r := whole(1)
-	delete(r.Metrics, "median_e2el")
-	r.Metrics["token_throughput"] = parse.Value{Value: 123456789.123456, Text: "123456789.123456"}
+	r.Metrics.Delete("median_e2el")
+	r.Metrics.Set("token_throughput", parse.Value{Value: 123456789.123456, Text: "123456789.123456"})
 	wantAnswers(t, put(t, open(t, d.target()), item(r)), "stored")
 	if got := d.text(t, "SELECT CAST(throughput AS CHAR) FROM perf_result WHERE gpu_time IS NULL"); got != "123456789.123456" {
 		t.Errorf("throughput %s", got)
@@ -352,10 +352,10 @@ func TestHeld(t *testing.T) {
 	want := map[string]map[string]float64{}
 	for n := range 1100 {
 		r := storetest.Result(n)
-		r.Metrics["of_my_own"] = parse.Value{Value: float64(n), Text: fmt.Sprint(n)}
+		r.Metrics.Set("of_my_own", parse.Value{Value: float64(n), Text: fmt.Sprint(n)})
 		items = append(items, item(r))
 		want[r.ID] = map[string]float64{}
-		for name, v := range r.Metrics {
+		for name, v := range r.Metrics.All() {
 			want[r.ID][name] = v.Value
 		}
 	}

@@ -51,7 +51,7 @@ func run(args []string) error {
 // result is the i-th one.
 func result(i, metrics int) *parse.Result {
 	r := &parse.Result{Mode: parse.SingleAgg, Role: parse.Benchmark, Status: parse.Valid, Client: parse.Client{Name: "con8", Concurrency: new(8)},
-		Labels: parse.Labels{Network: "net", Framework: "TensorRT-LLM"}, Metrics: map[string]parse.Value{},
+		Labels: parse.Labels{Network: "net", Framework: "TensorRT-LLM"},
 		Source: parse.Source{File: fmt.Sprintf("/logs/%d.log", i), Block: 1, Line: 1, EndLine: 40}, EndedAt: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)}
 	r.TestID, _ = parse.ParseTestID(fmt.Sprintf("aggr_upload-k-s%d", i))
 	for m := range parse.Metrics().All() {
@@ -60,7 +60,7 @@ func result(i, metrics int) *parse.Result {
 		}
 		text := fmt.Sprintf("%d.%02d", 10+i, len(r.Metrics))
 		value, _ := strconv.ParseFloat(text, 64)
-		r.Metrics[m.Name] = parse.Value{Value: value, Text: text, Unit: m.Unit, Line: len(r.Rows) + 2}
+		r.Metrics.Set(m.Name, parse.Value{Value: value, Text: text, Unit: m.Unit, Line: len(r.Rows) + 2})
 		r.Rows = append(r.Rows, parse.Row{Label: m.Name, Text: text, Line: len(r.Rows) + 2, Metric: m.Name})
 	}
 	r.ID = parse.Identify(r)
@@ -74,7 +74,7 @@ func write(results []*parse.Result, path string) error {
 	}
 	w := bufio.NewWriter(f)
 	for _, r := range results {
-		for name, v := range r.Metrics {
+		for name, v := range r.Metrics.All() {
 			fmt.Fprintf(w, "%s,%s,%s\n", r.ID, name, v.Text)
 		}
 	}

@@ -57,7 +57,7 @@ func run(args []string) error {
 // result is the n-th case, with a number of metrics of which the median E2EL is always one.
 func result(n, metrics int) *parse.Result {
 	seconds, concurrency := 80+float64(n)/1000, 1<<(n%10)
-	r := &parse.Result{Status: parse.Valid, Function: "test_e2e", Mode: parse.SingleAgg, TestSeconds: &seconds, Metrics: map[string]parse.Value{},
+	r := &parse.Result{Status: parse.Valid, Function: "test_e2e", Mode: parse.SingleAgg, TestSeconds: &seconds,
 		StartedAt: time.Date(2026, 11, 23, 11, 0, 0, 0, time.UTC), EndedAt: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)}
 	r.TestID, _ = parse.ParseTestID(fmt.Sprintf("aggr_upload-k%05d_r1_fp4_v2_blackwell-r1_fp4_v2_dep4_mtp1_1k1k", n))
 	r.Server.Name, r.Client.Name, r.Client.Concurrency = "r1_fp4_v2_dep4_mtp1_1k1k", fmt.Sprintf("con%d_iter10_1k1k", concurrency), &concurrency
@@ -69,7 +69,7 @@ func result(n, metrics int) *parse.Result {
 	take := func(name string, i int) {
 		text := fmt.Sprintf("%d.%02d", 10*(i+1)+n%977, n%100)
 		value, _ := strconv.ParseFloat(text, 64)
-		r.Metrics[name] = parse.Value{Value: value, Text: text}
+		r.Metrics.Set(name, parse.Value{Value: value, Text: text})
 		r.Rows = append(r.Rows, parse.Row{Label: name + " throughput", Text: text})
 	}
 	take("median_e2el", n)
