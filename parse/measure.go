@@ -26,12 +26,13 @@ const notStreaming = -1000
 // -1000.00 (and an ITL and a TPOT that mean nothing), and with one output token per request TPOT and ITL of 0.00.
 func (t *Table) Measure(r *Result, behind []Row, told func(label string) bool) []Diagnostic {
 	var found []Diagnostic
-	// What has been taken for each row of the table, and for other metrics.
+	// What has been taken for each row of the table, and for other metrics. The standard table's rows and some of a user's own need no
+	// allocation.
 	type measured struct {
 		row   *Row
 		value float64
 	}
-	var few [64]measured
+	var few [128]measured
 	taken, n := few[:], 0
 	if len(t.rows) > len(few) {
 		taken = make([]measured, len(t.rows))
