@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"encoding/json"
 	"iter"
+	"math"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -64,26 +66,61 @@ func (v Values) All() iter.Seq2[string, Value] {
 	}
 }
 
-// MarshalJSON writes an object.
+// MarshalJSON writes an object, as encoding/json writes a map. Every Result that is stored goes through it, so that what encoding/json would
+// write as it is does without it.
 func (v Values) MarshalJSON() ([]byte, error) {
-	var text bytes.Buffer
-	text.WriteByte('{')
-	e := json.NewEncoder(&text)
-	e.SetEscapeHTML(false) // that is for the caller to say
+	const usual = 100 // bytes of a metric
+	b := append(make([]byte, 0, usual*(len(v)+1)), '{')
+	var err error
 	for i := range v {
-		if i > 0 {
-			text.WriteByte(',')
+		one := &v[i].Value
+		if !isPlainJSON(v[i].Name) || !isPlainJSON(one.Text) || !isPlainJSON(one.Unit) {
+			if b, err = appendJSON(b, v[i].Name, ':'); err == nil {
+				b, err = appendJSON(b, one, ',')
+			}
+			if err != nil {
+				return nil, err
+			}
+			continue
 		}
-		if err := e.Encode(v[i].Name); err != nil {
+		b = append(append(append(b, '"'), v[i].Name...), `":{"value":`...)
+		if size := math.Abs(one.Value); size == 0 || size >= 1e-6 && size < 1e21 {
+			b = strconv.AppendFloat(b, one.Value, 'f', -1, 64)
+		} else if b, err = appendJSON(b, one.Value, ' '); err != nil {
 			return nil, err
 		}
-		text.WriteByte(':')
-		if err := e.Encode(&v[i].Value); err != nil {
-			return nil, err
+		b = append(append(append(b, `,"text":"`...), one.Text...), '"')
+		if one.Unit != "" {
+			b = append(append(append(b, `,"unit":"`...), one.Unit...), '"')
+		}
+		if one.Line != 0 {
+			b = strconv.AppendInt(append(b, `,"line":`...), int64(one.Line), 10)
+		}
+		if one.Computed {
+			b = append(b, `,"computed":true`...)
+		}
+		b = append(b, "},"...)
+	}
+	return append(bytes.TrimSuffix(b, []byte{','}), '}'), nil
+}
+
+// isPlainJSON reports whether a text is the same in JSON. The signs of HTML are for the caller of MarshalJSON to escape.
+func isPlainJSON(text string) bool {
+	for i := range len(text) {
+		if c := text[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
+			return false
 		}
 	}
-	text.WriteByte('}')
-	return text.Bytes(), nil
+	return true
+}
+
+// appendJSON appends what encoding/json makes of a value, and a sign behind it.
+func appendJSON(b []byte, value any, behind byte) ([]byte, error) {
+	var text bytes.Buffer
+	e := json.NewEncoder(&text)
+	e.SetEscapeHTML(false)
+	err := e.Encode(value)
+	return append(append(b, bytes.TrimSpace(text.Bytes())...), behind), err
 }
 
 // UnmarshalJSON reads an object, whatever the order of its members.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"maps"
+	"math"
 	"math/rand/v2"
 	"reflect"
 	"slices"
@@ -41,7 +42,26 @@ func TestValues(t *testing.T) {
 
 // What is stored has the bytes that a map's has.
 func TestValuesAsJSON(t *testing.T) {
-	all := map[string]Value{"mean_ttft": {Value: 55.5, Text: "55.50", Unit: "ms", Line: 7}, "a<b>\"": {Value: 1e-7, Text: "<&>\u2028\xff"}, "z": {Value: 1e21, Computed: true}}
+	all := map[string]Value{
+		"mean_ttft": {Value: 55.5, Text: "55.50", Unit: "ms", Line: 7}, "a<b>": {Value: 1e-7, Text: "<&>"}, "a\"": {Text: "<&>\u2028\xff\\"}, "m": {Unit: "\n"},
+		"z": {Value: 1e21, Computed: true}, "n": {Value: math.Copysign(0, -1), Line: -1}, "o": {Value: -1e-6}, "p": {Value: math.MaxFloat64}, "q": {Value: 1e20 / 3},
+	}
+	var whole Value
+	for i, v := 0, reflect.ValueOf(&whole).Elem(); i < v.NumField(); i++ { // a new field is written, too
+		switch f := v.Field(i); f.Kind() {
+		case reflect.String:
+			f.SetString("text")
+		case reflect.Bool:
+			f.SetBool(true)
+		case reflect.Int:
+			f.SetInt(1)
+		case reflect.Float64:
+			f.SetFloat(1)
+		default:
+			t.Fatal(f.Type())
+		}
+	}
+	all["whole"] = whole
 	var values Values
 	for name, v := range all {
 		values.Set(name, v)
@@ -62,6 +82,9 @@ func TestValuesAsJSON(t *testing.T) {
 		if err := json.Unmarshal(got.Bytes(), &back); err != nil || len(back.Metrics) != len(all) || back.Metrics.Get("mean_ttft") != all["mean_ttft"] {
 			t.Errorf("%v, error %v", back.Metrics, err)
 		}
+	}
+	if _, err := json.Marshal(Values{{"a", Value{Value: math.NaN()}}}); err == nil {
+		t.Error("what is no number is written")
 	}
 	if text, err := json.Marshal(&Result{Metrics: Values{}}); err != nil || bytes.Contains(text, []byte("metrics")) {
 		t.Errorf("%s %v", text, err)
