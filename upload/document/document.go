@@ -277,7 +277,6 @@ type metric struct {
 	name, field string
 	key         string
 	whole       bool
-	order       int    // its place in the table, or behind it
 	fault       string // why it cannot go anywhere
 }
 
@@ -311,7 +310,7 @@ func NewEncoder(table *parse.Table, now func() time.Time) *Encoder {
 var fieldName = regexp.MustCompile(`^[dl]_[a-z0-9_]+$`)
 
 func (e *Encoder) metric(name, field string) *metric {
-	m := &metric{name: name, field: field, key: key(field), whole: strings.HasPrefix(field, "l_"), order: len(e.rows)}
+	m := &metric{name: name, field: field, key: key(field), whole: strings.HasPrefix(field, "l_")}
 	switch {
 	case !fieldName.MatchString(field):
 		m.fault = fmt.Sprintf("field %q of metric %q: want d_ or l_ and lower-case letters, digits and underscores", field, name)
@@ -380,34 +379,18 @@ func (e *Encoder) AppendWhole(b []byte, r *parse.Result) ([]byte, error) {
 // appendShared appends what a reading knows, each field with a comma in front; there is at least the identity.
 func (e *Encoder) appendShared(b []byte, r *parse.Result) ([]byte, error) {
 	b = appendFields(b, fields, r)
-	// In the order of the table, and behind it by name, so that the same Result makes the same document each time.
-	found := make([]measured, 0, 64)
-	for name, v := range r.Metrics.All() {
+	var err error
+	for i := range r.Metrics {
+		name, v := r.Metrics[i].Name, r.Metrics[i].Value.Value
 		m, ok := e.known[name]
 		if !ok {
 			m = e.other(name)
 		}
-		found = append(found, measured{m, v.Value})
-	}
-	slices.SortFunc(found, func(a, b measured) int {
-		if a.order != b.order {
-			return a.order - b.order
-		}
-		return strings.Compare(a.name, b.name)
-	})
-	var err error
-	for _, m := range found {
-		if b, err = m.append(b, m.value); err != nil {
+		if b, err = m.append(b, v); err != nil {
 			return nil, err
 		}
 	}
 	return b, nil
-}
-
-// measured is a metric of one Result.
-type measured struct {
-	*metric
-	value float64
 }
 
 func (m *metric) append(b []byte, v float64) ([]byte, error) {
@@ -473,6 +456,12 @@ func finite(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }
 // appendNumber appends the shortest text that is exactly v, with a point or an exponent, so that readers that tell whole numbers from others see
 // what the field is.
 func appendNumber(b []byte, v float64) []byte {
+	// Most numbers were printed with two places or fewer. One of at most 15 digits is the only such one that is read as v, so none that
+	// is shorter is, but for zeros at its end.
+	const longest = 1e13
+	if n := math.Round(v * 100); math.Abs(n) < longest && n/100 == v && n != 0 {
+		return appendHundredths(b, int64(n))
+	}
 	start, form := len(b), byte('f')
 	if a := math.Abs(v); a != 0 && (a < 1e-6 || a >= 1e21) {
 		form = 'e'
@@ -484,6 +473,18 @@ func appendNumber(b []byte, v float64) []byte {
 		}
 	}
 	return append(b, '.', '0')
+}
+
+// appendHundredths appends n/100 with one place, or two where it needs them.
+func appendHundredths(b []byte, n int64) []byte {
+	if n < 0 {
+		b, n = append(b, '-'), -n
+	}
+	b = append(strconv.AppendInt(b, n/100, 10), '.', byte('0'+n/10%10))
+	if last := n % 10; last != 0 {
+		b = append(b, byte('0'+last))
+	}
+	return b
 }
 
 // appendText appends a JSON string.

@@ -3,6 +3,8 @@ package document_test
 import (
 	"encoding/json"
 	"math"
+	"math/rand/v2"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -131,6 +133,33 @@ func TestNumbers(t *testing.T) {
 		text, err := encoder().AppendUpdate(nil, upload.Item{Result: r})
 		if err != nil || !strings.Contains(string(text), `"d_mean_ttft":`+want+`,`) {
 			t.Errorf("%v: want %s in %s (%v)", v, want, text, err)
+		}
+	}
+}
+
+// A number's text is the shortest one that is read as it, whether few places were printed of it or many.
+func TestShortest(t *testing.T) {
+	e, r := encoder(), storetest.Result(1)
+	random := rand.New(rand.NewPCG(1, 2))
+	for i := range 30_000 {
+		v := float64(random.Int64N(1e15)>>random.IntN(50)) / []float64{1, 10, 100, 1000}[i%4]
+		switch i % 3 {
+		case 1:
+			v = -v
+		case 2:
+			v = math.Nextafter(v, 1)
+		}
+		if a := math.Abs(v); a < 1e-6 || a >= 1e21 { // those have an exponent
+			continue
+		}
+		want := strconv.FormatFloat(v, 'f', -1, 64)
+		if !strings.Contains(want, ".") {
+			want += ".0"
+		}
+		r.Metrics.Set("mean_ttft", parse.Value{Value: v})
+		text, err := e.AppendWhole(nil, r)
+		if err != nil || !strings.Contains(string(text), `"d_mean_ttft":`+want+`,`) {
+			t.Fatalf("%v: want %s in %s (%v)", v, want, text, err)
 		}
 	}
 }

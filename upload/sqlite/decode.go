@@ -229,30 +229,22 @@ func (d *decoder) object(v reflect.Value, p plan) bool {
 
 // value reads a metric's value. A Result has dozens of them, so that they have a reader of their own.
 func (d *decoder) value() (v parse.Value, ok bool) {
-	if !d.skip('{') {
+	if !d.key(`{"value":`) {
 		return v, false
 	}
-	for {
-		switch {
-		case d.key(`"value":`):
-			v.Value, ok = d.float()
-		case d.key(`"text":`):
-			v.Text, ok = d.string()
-		case d.key(`"unit":`):
-			v.Unit, ok = d.string()
-		case d.key(`"line":`):
-			var err error
-			v.Line, err = strconv.Atoi(d.word())
-			ok = err == nil
-		case d.key(`"computed":true`):
-			v.Computed, ok = true, true
-		default:
-			return v, false
-		}
-		if !ok || !d.skip(',') {
-			return v, ok && d.skip('}')
-		}
+	if v.Value, ok = d.float(); ok && d.key(`,"text":`) {
+		v.Text, ok = d.string()
 	}
+	if ok && d.key(`,"unit":`) {
+		v.Unit, ok = d.string()
+	}
+	if ok && d.key(`,"line":`) {
+		var err error
+		v.Line, err = strconv.Atoi(d.word())
+		ok = err == nil
+	}
+	v.Computed = ok && d.key(`,"computed":true`)
+	return v, ok && d.skip('}')
 }
 
 // key skips a text that stands next.
