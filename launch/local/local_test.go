@@ -32,9 +32,18 @@ func newPlan(t *testing.T, commands ...string) *launch.Plan {
 	return p
 }
 
-// left lists the processes of a plan that still run.
+// left lists the processes of a plan that still run. One that was killed is gone a moment after that.
 func left(t *testing.T, p *launch.Plan) []string {
 	t.Helper()
+	rest := running(p)
+	for deadline := time.Now().Add(5 * time.Second); len(rest) > 0 && time.Now().Before(deadline); rest = running(p) {
+		time.Sleep(10 * time.Millisecond)
+	}
+	return rest
+}
+
+// running lists the processes of a plan that run now.
+func running(p *launch.Plan) []string {
 	var all []string
 	environments, _ := filepath.Glob("/proc/[0-9]*/environ")
 	for _, name := range environments {
@@ -135,12 +144,7 @@ func TestRun(t *testing.T) {
 			if !strings.Contains(events.String(), c.events) {
 				t.Errorf("events %s", &events)
 			}
-			// A killed process is gone a moment after it was killed.
-			rest := left(t, p)
-			for deadline := time.Now().Add(5 * time.Second); len(rest) > 0 && time.Now().Before(deadline); rest = left(t, p) {
-				time.Sleep(10 * time.Millisecond)
-			}
-			if len(rest) > 0 {
+			if rest := left(t, p); len(rest) > 0 {
 				t.Errorf("left over: %q", rest)
 			}
 			if _, err := os.Stat(p.Path("logs/GEN_0.done")); o.Step("GEN_0") != nil && err != nil {
