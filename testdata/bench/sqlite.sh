@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Speed into the local store, with what is owed noted, beside the sqlite3 shell's .import of the same metric rows as text, in one run: the sides in
-# turn (ROUNDS, default 5), the best of each; 5,000 results a transaction. Then process of a run of three clients to OpenSearch, TRT_perf and an SQLite
+# turn (ROUNDS, default 5), the best of each; 5,000 results a transaction. trtperf keeps the metrics in each
+# result's document, of which the rows that are counted are a view. Then process of a run of three clients to OpenSearch, TRT_perf and an SQLite
 # file, beside Python with trt_perf_parser.py's rule, which sends the same rows to TRT_perf alone. Absolute figures are this machine's; the ratios are what to compare.
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=../services/lib.sh

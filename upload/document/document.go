@@ -380,13 +380,12 @@ func (e *Encoder) AppendWhole(b []byte, r *parse.Result) ([]byte, error) {
 func (e *Encoder) appendShared(b []byte, r *parse.Result) ([]byte, error) {
 	b = appendFields(b, fields, r)
 	var err error
-	for i := range r.Metrics {
-		name, v := r.Metrics[i].Name, r.Metrics[i].Value.Value
+	for name, v := range r.Metrics.All() {
 		m, ok := e.known[name]
 		if !ok {
 			m = e.other(name)
 		}
-		if b, err = m.append(b, v); err != nil {
+		if b, err = m.append(b, v.Value); err != nil {
 			return nil, err
 		}
 	}

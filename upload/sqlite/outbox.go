@@ -144,18 +144,18 @@ func (db *DB) Version(ctx context.Context) (int, error) {
 
 // Settle notes a store's answers.
 func (db *DB) Settle(ctx context.Context, target string, items []upload.Item, answers []upload.Answer) error {
-	all := make([]receipt, len(items))
+	all := make([]settlement, len(items))
 	for i, a := range answers {
 		s, err := parseState(items[i].State)
 		if err != nil {
 			return fmt.Errorf("outbox of %s: no state of a result: %w", db.path, err)
 		}
-		all[i] = receipt{s, a.Outcome, a.Reason}
+		all[i] = settlement{s, a.Outcome, a.Reason}
 		if a.Outcome == parse.Present {
 			all[i].outcome = parse.Stored
 		}
 	}
-	slices.SortFunc(all, func(a, b receipt) int { return cmp.Compare(a.number, b.number) })
+	slices.SortFunc(all, func(a, b settlement) int { return cmp.Compare(a.number, b.number) })
 	return db.outbox(ctx, func(tx *sql.Tx) error {
 		w := db.newWriter(tx)
 		defer w.close()
@@ -164,7 +164,7 @@ func (db *DB) Settle(ctx context.Context, target string, items []upload.Item, an
 			return err
 		}
 		for first := 0; first < len(all); {
-			// Most receipts are like the one before, of the next Result, and are noted together.
+			// Most are like the one before, of the next Result, and are noted together.
 			r, n := all[first], 1
 			for ; first+n < len(all) && all[first+n] == r.behind(n); n++ {
 			}
@@ -182,15 +182,15 @@ func (db *DB) Settle(ctx context.Context, target string, items []upload.Item, an
 	})
 }
 
-// receipt is what became of a state of a Result.
-type receipt struct {
+// settlement is what became of a state of a Result.
+type settlement struct {
 	state
 	outcome parse.Outcome
 	reason  string
 }
 
-// behind is the receipt, but of the n-th Result behind it.
-func (r receipt) behind(n int) receipt {
+// behind is the same, of the n-th Result behind it.
+func (r settlement) behind(n int) settlement {
 	r.number += int64(n)
 	return r
 }

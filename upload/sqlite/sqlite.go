@@ -8,7 +8,7 @@
 // a Result was read from. "targets" has the targets, and "outbox", for each target and Result, what became of the delivery. "readings" has what runs
 // held when they were read, so that unchanged ones need not be read again.
 //
-// "metrics" is a view of the documents: the numbers stand in the file once. NULL stands nowhere, since a metric that was not measured has no row.
+// "metrics" is a view of the documents, so that the two cannot differ. NULL stands nowhere, since a metric that was not measured has no row.
 //
 // # Safety
 //
@@ -219,7 +219,7 @@ type DB struct {
 	sql  *sql.DB
 	// version is that of the file's tables.
 	version int
-	// now is the clock. What it says is for people: which state of a Result is the newer one is told by contents, never by times.
+	// now is the clock. What it says is for people: which state of a Result is the newer one is told by revisions, never by times.
 	now func() time.Time
 }
 

@@ -217,6 +217,8 @@ func TestFirstSchema(t *testing.T) {
 		t.Fatal(err)
 	}
 	old.Close()
+	const metrics = "SELECT group_concat(id || name || value || text || unit) FROM (SELECT * FROM metrics m JOIN results r ON r.%s = m.result ORDER BY id, name)"
+	wantMetrics, wantPlaces := query(t, path, fmt.Sprintf(metrics, "id")), query(t, path, "SELECT group_concat(place) FROM (SELECT place FROM sources ORDER BY place)")
 	if _, err := sqlite.OpenToRead(context.Background(), path); err == nil || !strings.Contains(err.Error(), "earlier trtperf (schema 1") {
 		t.Errorf("opened to read: %v", err)
 	}
@@ -242,6 +244,12 @@ func TestFirstSchema(t *testing.T) {
 	const indexes = "SELECT group_concat(name || ' ' || tbl_name, char(10)) FROM (SELECT * FROM sqlite_schema WHERE type = 'index' ORDER BY name)"
 	if got, want := query(t, path, indexes), query(t, fresh, indexes); got != want {
 		t.Errorf("the indexes are\n%s\nnew ones\n%s", got, want)
+	}
+	if got := query(t, path, fmt.Sprintf(metrics, "number")); got != wantMetrics || got == "" {
+		t.Errorf("the metrics are\n%s\nwere\n%s", got, wantMetrics)
+	}
+	if got := query(t, path, "SELECT group_concat(place) FROM (SELECT place FROM results UNION ALL SELECT place FROM places ORDER BY place)"); got != wantPlaces || got == "" {
+		t.Errorf("the places are\n%s\nwere\n%s", got, wantPlaces)
 	}
 	if bad := query(t, path, "SELECT count(*) FROM pragma_foreign_key_check") + query(t, path, "PRAGMA integrity_check"); bad != "0ok" {
 		t.Error(bad)
