@@ -12,6 +12,8 @@ type File struct {
 	Path string
 	// Root is the given path that the file was found below; equal to Path where the file itself was given.
 	Root string
+	// Regular says that its directory lists it as a regular file.
+	Regular bool
 	// Size in bytes and time of the last change, where they are known; -1 or 0 and zero otherwise.
 	Size     int64
 	Modified time.Time

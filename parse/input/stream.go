@@ -47,8 +47,8 @@ func (o Opener) Open(f File) (*Stream, error) {
 		s := &Stream{count: &counter{Reader: o.Stdin, n: o.Bytes}}
 		return s, s.unpack(s.count, o.Limits)
 	}
-	// Opening a pipe would wait for its other end, so a found file is looked at first.
-	if !f.Given() {
+	// Opening a pipe would wait for its other end, and opening a device may do more, so a found file is looked at first.
+	if !f.Given() && !f.Regular {
 		if info, err := os.Stat(f.Path); err != nil {
 			return nil, err
 		} else if !info.Mode().IsRegular() {
@@ -67,7 +67,7 @@ func (o Opener) Open(f File) (*Stream, error) {
 	if s.start, err = file.Stat(); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
-	if s.start.IsDir() {
+	if s.start.IsDir() || !f.Given() && !s.start.Mode().IsRegular() {
 		return nil, errors.Join(fmt.Errorf("%s: %w", f.Path, ErrNotRegular), s.Close())
 	}
 	if err := s.unpack(s.count, o.Limits); err != nil {

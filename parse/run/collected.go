@@ -149,8 +149,8 @@ func (c *collection) leftOut(shown, root string, problem func(path string, err e
 
 // collectionIn returns the collected run that a directory holds, nil if it holds none.
 func collectionIn(dir, abs string, entries *listing) (*collection, error) {
-	for name, isDir := range entries.all() {
-		if name != manifest.Name || isDir {
+	for name, what := range entries.all() {
+		if name != manifest.Name || what.IsDir() {
 			continue
 		}
 		file, err := os.Open(filepath.Join(dir, name))

@@ -67,14 +67,16 @@ type rule struct {
 }
 
 const (
-	workerReason = "output of a worker or the router: only the BENCHMARK node measures"
-	stderrReason = "standard error of a process: the block stands in its output"
-	serverReason = "a server's output: the block stands in the client's log"
-	noteReason   = "a file of the test harness without results"
+	workerReason   = "output of a worker or the router: only the BENCHMARK node measures"
+	stderrReason   = "standard error of a process: the block stands in its output"
+	serverReason   = "a server's output: the block stands in the client's log"
+	noteReason     = "a file of the test harness without results"
+	launcherReason = "written by the launcher, no log"
 )
 
 // layout is every file name that the harness, its launchers and trtperf itself give. Source: TensorRT-LLM's test_perf_sanity.py from
-// January to September 2026 and its Slurm launchers. The first rule that fits counts.
+// January to September 2026 and its Slurm launchers. The first rule that fits counts. Each has a text of its own in every name that it fits, so
+// that few expressions need be tried on a name.
 var layout = compile([]rule{
 	{name: `internal_request_auth_key\.txt(\.lock)?`, kind: secretFile, reason: "a secret of the run: never read", test: true, era: config.EraF},
 	{name: `trtllm-benchmark\.(?<server>\d+)\.(?<client>\d+)\.error\.log`, kind: serverLog, role: parse.Benchmark, reason: stderrReason,
@@ -88,21 +90,25 @@ var layout = compile([]rule{
 	{name: `trtllm-serve\.(?<server>\d+)\.log`, kind: serverLog, reason: serverReason, test: true},
 	{name: `trtllm-serve\..+\.log`, kind: serverLog, reason: serverReason, test: true},
 	{name: `trtllm-serve\..+\.addr`, kind: noteFile, reason: noteReason, test: true, era: config.EraE},
-	{name: `(output_)?gen(_server)?_(?<index>\d+)\.log`, kind: generatorLog, role: "GEN_", reason: workerReason, test: true, disagg: true},
-	{name: `(output_)?ctx(_server)?_(?<index>\d+)\.log`, kind: serverLog, role: "CTX_", reason: workerReason, test: true, disagg: true, folder: ComponentLogs},
-	{name: `disagg_server\.log|output_server\.log`, kind: serverLog, role: parse.DisaggServer, reason: workerReason, test: true, disagg: true, folder: ComponentLogs},
+	{name: `(output_)?gen_(server_)?(?<index>\d+)\.log`, kind: generatorLog, role: "GEN_", reason: workerReason, test: true, disagg: true},
+	{name: `(output_)?ctx_(server_)?(?<index>\d+)\.log`, kind: serverLog, role: "CTX_", reason: workerReason, test: true, disagg: true, folder: ComponentLogs},
+	{name: `(disagg|output)_server\.log`, kind: serverLog, role: parse.DisaggServer, reason: workerReason, test: true, disagg: true, folder: ComponentLogs},
 	{name: `output_workers\.log`, kind: serverLog, reason: workerReason, disagg: true, folder: ComponentLogs},
 	{name: `gen_server_\d+\.done`, kind: noteFile, reason: noteReason, test: true, disagg: true, era: config.EraE},
-	{name: `((CTX|GEN)_\d+\.txt(\..*\.tmp)?|DISAGG_SERVER\..*\.addr)`, kind: noteFile, reason: noteReason, disagg: true},
-	{name: `benchmark_status\..*\.txt|pytest_done\..*\.txt`, kind: noteFile, reason: noteReason, test: true},
+	{name: `CTX_\d+\.txt(\..*\.tmp)?`, kind: noteFile, reason: noteReason, disagg: true},
+	{name: `GEN_\d+\.txt(\..*\.tmp)?`, kind: noteFile, reason: noteReason, disagg: true},
+	{name: `DISAGG_SERVER\..*\.addr`, kind: noteFile, reason: noteReason, disagg: true},
+	{name: `benchmark_status\..*\.txt`, kind: noteFile, reason: noteReason, test: true},
+	{name: `pytest_done\..*\.txt`, kind: noteFile, reason: noteReason, test: true},
 	{name: `server_config\..*\.ya?ml`, kind: noteFile, reason: noteReason, test: true, disagg: true, folder: ConfigFiles},
 	{name: `extra-llm-api-config\..*\.ya?ml`, kind: noteFile, reason: noteReason, test: true, folder: ConfigFiles},
 	{name: `startup_metrics\.(?<server>\d+)\.json`, kind: startupFile, reason: "start-up times beside no result", test: true, era: config.EraF},
 	{name: `accuracy_eval_.*\.log`, kind: serverLog, role: parse.Benchmark, reason: "an accuracy evaluation, no performance test", test: true, folder: BenchmarkLogs},
 	{name: `install\.log`, folder: ComponentLogs},
 	{name: `.*\.launch`, folder: ComponentLogs},
-	{name: `(test_list(_disagg)?|slurm_srun_args)\.txt|(plan|node_info)\.json`, kind: noteFile, reason: "written by the launcher, no log",
-		folder: ScriptFiles},
+	{name: `test_list(_disagg)?\.txt`, kind: noteFile, reason: launcherReason, folder: ScriptFiles},
+	{name: `slurm_srun_args\.txt`, kind: noteFile, reason: launcherReason, folder: ScriptFiles},
+	{name: `(plan|node_info)\.json`, kind: noteFile, reason: launcherReason, folder: ScriptFiles},
 	{name: `(regression_data|regression|perf_data)\.yaml`, kind: noteFile, reason: "the harness's own verdict, not a measurement"},
 	{name: `results\.(?<role>(CTX|GEN)_\d+|DISAGG_SERVER)\.xml`, kind: junitFile, reason: "results of a worker or the router: only the BENCHMARK node measures", disagg: true},
 	{name: `trtperf-set\.(xml|json)`, kind: ownFile, reason: "the summary of a list: its tests' own results count"},
@@ -114,7 +120,8 @@ var layout = compile([]rule{
 	{name: `session_properties\.csv`, kind: systemFile},
 	{name: `gpu_monitoring\.csv`, kind: monitorFile},
 	{name: clientjson.NamePattern(), kind: clientJSON, reason: "a client's JSON beside no result"},
-	{name: `.*\.(tar|tgz|tbz2?|txz|tzst|zip)`, kind: archiveFile},
+	{name: `.*\.t(ar|gz|bz2?|xz|zst)`, kind: archiveFile},
+	{name: `.*\.zip`, kind: archiveFile},
 	{name: `perf_script_test_results\.metrics\.csv|perf_results_full\.csv`, kind: ownFile, reason: "a CSV of results, not a source of them"},
 	{name: `.*\.db(-journal|-wal|-shm)?`, kind: ownFile, reason: "a database, no log"},
 	{name: `.*\.ya?ml`, kind: configFile, reason: "a YAML file that no test of this run names"},

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -123,22 +124,22 @@ func (w *walker) locate(f input.File, dir string) located {
 // dir goes through a directory; path is how messages name it.
 func (w *walker) dir(path, root, abs string) {
 	entries := w.list(path)
-	for name, isDir := range entries.all() {
-		if !isDir && (name == manifest.Name || placeOf(unpacked(name)).mayBind()) {
+	for name, what := range entries.all() {
+		if !what.IsDir() && (name == manifest.Name || placeOf(unpacked(name)).mayBind()) {
 			var all []located
 			w.collect(path, root, abs, func(f located) { all = append(all, f) })
 			w.hand(all)
 			return
 		}
 	}
-	for name, isDir := range entries.all() {
+	for name, what := range entries.all() {
 		switch {
 		case w.stopped || w.ctx.Err() != nil:
 			return
-		case isDir:
+		case what.IsDir():
 			w.dir(filepath.Join(path, name), root, filepath.Join(abs, name))
 		default:
-			w.hand([]located{w.locate(input.File{Path: filepath.Join(path, name), Root: root}, abs)})
+			w.hand([]located{w.locate(input.File{Path: filepath.Join(path, name), Root: root, Regular: what.IsRegular()}, abs)})
 		}
 	}
 }
@@ -160,15 +161,15 @@ func (w *walker) collect(path, root, abs string, add func(located)) {
 			outer(f)
 		}
 	}
-	for name, isDir := range entries.all() {
+	for name, what := range entries.all() {
 		switch {
 		case w.ctx.Err() != nil:
 			return
 		case whole != nil && name == manifest.Name: // the collection's own
-		case isDir:
+		case what.IsDir():
 			w.collect(filepath.Join(path, name), root, filepath.Join(abs, name), add)
 		default:
-			add(w.locate(input.File{Path: filepath.Join(path, name), Root: root}, abs))
+			add(w.locate(input.File{Path: filepath.Join(path, name), Root: root, Regular: what.IsRegular()}, abs))
 		}
 	}
 }
@@ -185,7 +186,7 @@ func (p place) mayBind() bool {
 // listing is a directory's entries, in the order of their paths. It is as small as can be, since a directory may have a million.
 type listing struct {
 	names []byte
-	ends  []uint32 // of each name in names; a directory's ends in a slash
+	ends  []uint32 // of each name in names; a directory's ends in a slash, that of what is no regular file either in a NUL
 	order []uint32
 }
 
@@ -197,12 +198,18 @@ func (l *listing) name(i uint32) []byte {
 	return l.names[begin:l.ends[i]]
 }
 
-// all yields the entries and whether they are directories.
-func (l *listing) all() func(yield func(string, bool) bool) {
-	return func(yield func(string, bool) bool) {
+// all yields the entries and what they are: directories, regular files, or something else, such as links.
+func (l *listing) all() func(yield func(string, fs.FileMode) bool) {
+	return func(yield func(string, fs.FileMode) bool) {
 		for _, i := range l.order {
-			name, isDir := strings.CutSuffix(string(l.name(i)), "/")
-			if !yield(name, isDir) {
+			name, what := string(l.name(i)), fs.FileMode(0)
+			switch name[len(name)-1] {
+			case '/':
+				name, what = name[:len(name)-1], fs.ModeDir
+			case 0:
+				name, what = name[:len(name)-1], fs.ModeIrregular
+			}
+			if !yield(name, what) {
 				return
 			}
 		}
@@ -225,6 +232,8 @@ func (w *walker) list(path string) *listing {
 			l.names = append(l.names, e.Name()...)
 			if e.IsDir() {
 				l.names = append(l.names, '/')
+			} else if !e.Type().IsRegular() {
+				l.names = append(l.names, 0)
 			}
 			l.order = append(l.order, uint32(len(l.ends)))
 			l.ends = append(l.ends, uint32(len(l.names)))
