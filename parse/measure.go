@@ -26,16 +26,17 @@ const notStreaming = -1000
 // -1000.00 (and an ITL and a TPOT that mean nothing), and with one output token per request TPOT and ITL of 0.00.
 func (t *Table) Measure(r *Result, behind []Row, told func(label string) bool) []Diagnostic {
 	var found []Diagnostic
-	// What has been taken for each row of the table, and for other metrics. The standard table's rows and some of a user's own need no
-	// allocation.
+	// What has been taken for rows of the table, and for other metrics. The rows of most blocks and the standard table, with some of a user's
+	// own, need no allocation.
 	type measured struct {
 		row   *Row
 		value float64
 	}
-	var few [128]measured
-	taken, n := few[:], 0
-	if len(t.rows) > len(few) {
-		taken = make([]measured, len(t.rows))
+	var fewTaken [40]measured
+	var fewPlaces [128]uint16
+	taken, places := fewTaken[:0], fewPlaces[:] // places are those in taken of the table's rows, from 1
+	if len(t.rows) > len(fewPlaces) {
+		places = make([]uint16, len(t.rows))
 	}
 	var others Values
 	take := func(row *Row, place Place) {
@@ -75,13 +76,13 @@ func (t *Table) Measure(r *Result, behind []Row, told func(label string) bool) [
 			if _, ok := others.Lookup(m.Name); !ok {
 				others.Set(m.Name, m.value(row, value))
 			}
-		} else if first := taken[i].row; first == nil {
-			taken[i] = measured{row, value}
-			n++
-		} else if first.Label == row.Label && taken[i].value != value {
+		} else if places[i] == 0 {
+			taken = append(taken, measured{row, value})
+			places[i] = uint16(len(taken))
+		} else if first := taken[places[i]-1]; first.row.Label == row.Label && first.value != value {
 			found = append(found, Diagnostic{Severity: Warning, Code: Repeated, Line: row.Line,
 				Message: fmt.Sprintf("%s: %s here and %s in line %d, in one block: the lines of several clients may be mixed", row.Label, row.Text,
-					first.Text, first.Line)})
+					first.row.Text, first.row.Line)})
 		}
 	}
 	for i := range r.Rows {
@@ -90,9 +91,10 @@ func (t *Table) Measure(r *Result, behind []Row, told func(label string) bool) [
 	for i := range behind {
 		take(&behind[i], BehindBlock)
 	}
-	r.Metrics = make(Values, 0, n+len(others))
+	r.Metrics = make(Values, 0, len(taken)+len(others))
 	for _, i := range t.inOrder {
-		if m, first := &t.rows[i], taken[i]; first.row != nil {
+		if place := places[i]; place > 0 {
+			m, first := &t.rows[i], &taken[place-1]
 			r.Metrics = append(r.Metrics, NamedValue{m.Name, m.value(first.row, first.value)})
 		}
 	}
@@ -166,6 +168,9 @@ func (r *Result) ConcurrencySetting() *int {
 	for i := range r.Rows {
 		row := &r.Rows[i]
 		if k := row.label(); k != nil && k.concurrency {
+			if _, rest := digits(row.Text); rest != "" {
+				continue // "None" or "inf", mostly, and to make an error of it costs more than all the rest
+			}
 			if n, err := strconv.Atoi(row.Text); err == nil && n > 0 {
 				return &n
 			}

@@ -86,8 +86,8 @@ type Block struct {
 	// Namespace's num_prompts=, a command's --num-prompts or a wrapper's num_prompt=. It is nil where no line does.
 	Asked     *int64
 	AskedLine int
-	// Namespace is the last Namespace(…) with num_prompts= in the same place; empty without one.
-	Namespace Namespace
+	// Options are those of the last Namespace(…) with num_prompts= in the same place; empty without one.
+	Options Options
 	// Details are the rows of the sections that trtllm-bench prints before a report's figures: model, parallel sizes, requests.
 	Details []parse.Row
 	// Trailer are the rows that the test harness appends behind a block: device step times and time breakdowns.

@@ -18,8 +18,7 @@ Mean TTFT (ms):                          55.50
 	s := benchlog.NewScanner(strings.NewReader(log), nil)
 	for s.Scan() {
 		b := s.Block()
-		model, _ := b.Namespace.Get("model")
-		fmt.Printf("block %d, line %d, %s, %d prompts asked for\n", b.Number, b.Line, model, *b.Asked)
+		fmt.Printf("block %d, line %d, %s, %d prompts asked for\n", b.Number, b.Line, b.Options.Model, *b.Asked)
 		for _, r := range b.Rows {
 			fmt.Printf("%d: %s = %s\n", r.Line, r.Label, r.Text)
 		}

@@ -35,6 +35,9 @@ const (
 	aiPerf     = "AIPerf results: trtperf does not read these, only the reports of serving benchmarks and trtllm-bench"
 )
 
+// promptsLandmark is the place of "num_prompt" among the landmarks.
+const promptsLandmark = 1
+
 // landmarks are all the words that are searched for outside of blocks. None is shorter than ten bytes: the shorter the shortest, the
 // slower the search.
 var landmarks = []landmark{
@@ -81,7 +84,9 @@ var landmarks = []landmark{
 
 // looker looks for landmarks in lines.
 type looker struct {
-	found  []int
+	found []int
+	// last are the last places of those of the first landmarks that were found; for others they mean nothing.
+	last   [4]int
 	padded []byte
 }
 
@@ -89,18 +94,27 @@ type looker struct {
 // finder finds none.
 func (l *looker) in(f *finder, text []byte) []int {
 	l.found = l.found[:0]
-	visit := func(n, _ int) bool {
-		if !slices.Contains(l.found, n) {
+	visit := func(n, begin int) bool {
+		if begin+f.lengths[n] > len(text) {
+			return true
+		}
+		isNew := !slices.Contains(l.found, n)
+		if isNew {
 			l.found = append(l.found, n)
+		}
+		if n < len(l.last) && (isNew || begin > l.last[n]) {
+			l.last[n] = begin
 		}
 		return true
 	}
-	const longest = 4096
+	const longest, behind = 4096, step + keyLen - 1
 	switch {
 	case f == nil:
+	case hasTeddy && cap(text)-len(text) >= behind:
+		// With something behind it, as in the middle of a log, the text can be looked at to its end in whole steps.
+		f.eachCandidate(text[:len(text)+behind], visit)
 	case hasTeddy && len(text) <= longest:
-		// With what no word has behind it, the text can be looked at to its end in whole steps.
-		l.padded = append(append(l.padded[:0], text...), make([]byte, step+keyLen-1)...)
+		l.padded = append(append(l.padded[:0], text...), make([]byte, behind)...)
 		f.eachCandidate(l.padded, visit)
 	default:
 		f.each(text, visit)

@@ -1,26 +1,61 @@
 package benchlog
 
-import "strings"
+import "bytes"
 
-// Namespace is what a client prints of its options: the text behind "Namespace(".
-type Namespace string
+// Options are what a client prints of its options in a Namespace(…), as far as they say what it measured. What is absent or None is empty.
+type Options struct {
+	Model string
+	// Concurrency is the greatest number of requests in flight; InputLen and OutputLen are the lengths of random prompts and answers.
+	Concurrency, InputLen, OutputLen string
+}
 
-// Get returns the value of an option without its quotes. Ok is false where it is absent or None.
-func (n Namespace) Get(option string) (value string, ok bool) {
-	for rest := string(n); ; {
-		before, behind, found := strings.Cut(rest, option+"=")
-		if !found {
-			return "", false
+// optionsOf reads the text behind "Namespace(". Of an option that stands there twice the first counts. Keep makes a copy of a value.
+func optionsOf(namespace []byte, keep func(value []byte) string) Options {
+	var o Options
+	all := [...]struct {
+		name string
+		to   *string // nil when it has been read
+	}{{"model=", &o.Model}, {"max_concurrency=", &o.Concurrency}, {"random_input_len=", &o.InputLen}, {"random_output_len=", &o.OutputLen}}
+	for at := 0; ; {
+		i := bytes.IndexByte(namespace[at:], '=')
+		if i < 0 {
+			return o
 		}
-		rest = behind
-		if before != "" && before[len(before)-1] != ' ' && before[len(before)-1] != '(' || before == "" && len(rest)+len(option)+1 != len(n) {
-			continue // the end of a longer option's name
+		at += i + 1
+		if at < 2 {
+			continue
 		}
-		if behind != "" && (behind[0] == '\'' || behind[0] == '"') {
-			value, _, ok = strings.Cut(behind[1:], behind[:1])
-		} else if end := strings.IndexAny(behind, ",() "); end >= 0 {
-			value, ok = behind[:end], true
+		last := namespace[at-2]
+		for n := range all {
+			name := all[n].name
+			if all[n].to == nil || name[len(name)-2] != last || !endsIn(namespace[:at], name) {
+				continue
+			}
+			if value := optionValue(namespace[at:]); value != nil {
+				*all[n].to = keep(bytes.ToValidUTF8(value, []byte("\ufffd")))
+			}
+			all[n].to = nil
 		}
-		return strings.ToValidUTF8(value, "\ufffd"), ok && value != "None"
 	}
+}
+
+// endsIn reports whether a text ends in an option's whole name.
+func endsIn(text []byte, name string) bool {
+	begin := len(text) - len(name)
+	return begin >= 0 && string(text[begin:]) == name && (begin == 0 || text[begin-1] == ' ' || text[begin-1] == '(')
+}
+
+// optionValue returns the value with which a text begins, without its quotes; nil for None, and for one that is cut off.
+func optionValue(text []byte) []byte {
+	end := 0
+	if len(text) > 0 && (text[0] == '\'' || text[0] == '"') {
+		end = bytes.IndexByte(text[1:], text[0])
+		text = text[1:]
+	} else {
+		end = bytes.IndexAny(text, ",() ")
+	}
+	if end < 0 || string(text[:end]) == "None" {
+		return nil
+	}
+	return text[:end]
 }

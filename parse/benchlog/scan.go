@@ -31,7 +31,7 @@ type Scanner struct {
 
 	asked     *int64
 	askedLine int
-	namespace Namespace
+	namespace []byte // the text behind the last "Namespace(" with num_prompts=
 	// namespaceLine is its line, 0 without one.
 	namespaceLine int
 	latest        *opened // the block whose header was the last one
@@ -379,7 +379,7 @@ func (s *Scanner) open(label string, before []byte, width, number int) {
 		o.Asked, o.AskedLine = s.asked, s.askedLine
 	}
 	if s.namespaceLine > since {
-		o.Namespace = s.namespace
+		o.Options = optionsOf(s.namespace, s.rows.of)
 	}
 	s.latest = o
 	s.summary.Death, s.summary.DeathLine = "", 0
@@ -496,13 +496,15 @@ func (s *Scanner) outside(t *task, line []byte, number int, last bool, found []i
 		}
 		switch l := landmarks[n]; l.kind {
 		case asked:
-			if n, ok := lastAsked(line, l.word); ok {
+			if n, ok := lastAsked(line, l.word, s.look.last[n]); ok {
 				s.asked, s.askedLine = &n, number
 			}
 		case namespace:
-			inside := line[bytes.Index(line, []byte("Namespace("))+len("Namespace("):]
-			if bytes.Contains(inside, []byte("num_prompts=")) {
-				s.namespace, s.namespaceLine = Namespace(inside), number
+			const word, prompts = "Namespace(", "num_prompts="
+			inside := line[bytes.Index(line, []byte(word))+len(word):]
+			last := s.look.last[promptsLandmark] - (len(line) - len(inside)) // mostly the only one
+			if found[0] == promptsLandmark && last >= 0 && bytes.HasPrefix(inside[last:], []byte(prompts)) || bytes.Contains(inside, []byte(prompts)) {
+				s.namespace, s.namespaceLine = append(s.namespace[:0], inside...), number
 			}
 		case trailer:
 			o := s.latest // the harness writes without a task's label
@@ -531,8 +533,11 @@ func (s *Scanner) outside(t *task, line []byte, number int, last bool, found []i
 	}
 }
 
-// lastAsked returns the last number of prompts that a line asks for with a word: the nearest to the block.
-func lastAsked(line []byte, word string) (number int64, ok bool) {
+// lastAsked returns the last number of prompts that a line asks for with a word: the nearest to the block. The word's last place is known.
+func lastAsked(line []byte, word string, last int) (number int64, ok bool) {
+	if number, ok := askedAt(line, last, len(word)); ok {
+		return number, true
+	}
 	for from := 0; ; from += len(word) {
 		i := bytes.Index(line[from:], []byte(word))
 		if i < 0 {

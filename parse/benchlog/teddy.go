@@ -20,8 +20,9 @@ type finder struct {
 	// byHash leads from a key's text to its place in keys, counted from 1; 0 where there is none.
 	byHash [256]uint16
 	masks  teddyMasks
-	// longest is the greatest length of a landmark.
+	// longest is the greatest length of a landmark, lengths are those of all.
 	longest int
+	lengths []int
 }
 
 const (
@@ -140,6 +141,7 @@ func (f *finder) choose(words []landmark) {
 		c.at = c.at[:min(len(c.at), few)]
 		all = append(all, c)
 		f.longest = max(f.longest, len(l.word))
+		f.lengths = append(f.lengths, len(l.word))
 	}
 	slices.SortStableFunc(all, func(a, b choice) int {
 		return cmp.Compare(frequency(words[b.landmark].word, b.at[0]), frequency(words[a.landmark].word, a.at[0]))

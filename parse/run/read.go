@@ -26,6 +26,8 @@ type reader struct {
 	configs map[string]bool
 	// unknown are the files and labels for which a diagnostic says that the metric table lacks them.
 	unknown map[[2]string]bool
+	// model is the last model that a client's options named, with its precision.
+	model struct{ name, precision string }
 	// beside are the paths outside the group on which its Results depend.
 	beside []string
 }

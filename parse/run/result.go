@@ -94,18 +94,20 @@ func (r *reader) label(result *parse.Result, t *test, b block, planned *plannedC
 		reported(result, b.Details)
 	}
 	l, c := &result.Labels, &result.Client
-	option := func(name string) string { v, _ := b.Namespace.Get(name); return v }
-	model := option("model")
+	option := &b.Options
 	l.Network = cmp.Or(l.Network, networkOf(t.id))
-	l.Model = cmp.Or(l.Model, model)
-	l.Precision = cmp.Or(l.Precision, precisionOf(t.id.Config, strings.Join(t.id.Servers, "-")), precisionOf(path.Base(model)))
+	l.Model = cmp.Or(l.Model, option.Model)
+	if option.Model != r.model.name { // all blocks of a log have the same
+		r.model.name, r.model.precision = option.Model, precisionOf(path.Base(option.Model))
+	}
+	l.Precision = cmp.Or(l.Precision, precisionOf(t.id.Config, strings.Join(t.id.Servers, "-")), r.model.precision)
 	if t.layout && t.id.Suite == parse.PerfSanity {
 		l.Framework = tensorRTLLM
 	}
 	l.Framework = cmp.Or(l.Framework, b.Framework)
-	c.Concurrency = cmp.Or(c.Concurrency, positive(option("max_concurrency")), result.ConcurrencySetting(), t.id.Concurrency)
-	c.ISL = cmp.Or(c.ISL, positive(option("random_input_len")))
-	c.OSL = cmp.Or(c.OSL, positive(option("random_output_len")))
+	c.Concurrency = cmp.Or(c.Concurrency, positive(option.Concurrency), result.ConcurrencySetting(), t.id.Concurrency)
+	c.ISL = cmp.Or(c.ISL, positive(option.InputLen))
+	c.OSL = cmp.Or(c.OSL, positive(option.OutputLen))
 }
 
 // networkOf is the network's name where no YAML tells it: a disaggregated configuration with its mode, or the one server that an
