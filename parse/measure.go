@@ -32,7 +32,7 @@ func (t *Table) Measure(r *Result, behind []Row, told func(label string) bool) [
 		row   *Row
 		value float64
 	}
-	var fewTaken [40]measured
+	var fewTaken [usualValues]measured
 	var fewPlaces [128]uint16
 	taken, places := fewTaken[:0], fewPlaces[:] // places are those in taken of the table's rows, from 1
 	if len(t.rows) > len(fewPlaces) {
@@ -91,7 +91,7 @@ func (t *Table) Measure(r *Result, behind []Row, told func(label string) bool) [
 	for i := range behind {
 		take(&behind[i], BehindBlock)
 	}
-	r.Metrics = make(Values, 0, len(taken)+len(others))
+	r.Metrics = newValues(len(taken) + len(others))
 	for _, i := range t.inOrder {
 		if place := places[i]; place > 0 {
 			m, first := &t.rows[i], &taken[place-1]

@@ -21,7 +21,7 @@ func parseCommand(s *settings, std stdio) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			p.store = &memory{light: true}
+			p.store, p.forgets = &memory{light: true}, true
 			debug.SetMemoryLimit(softLimit)
 			return p.finish(cmd.Context(), p.read(cmd.Context(), args))
 		},

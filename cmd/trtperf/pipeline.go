@@ -40,6 +40,8 @@ type pipeline struct {
 
 	// outboxOnly says that the command reads no inputs.
 	outboxOnly bool
+	// forgets says that nobody needs a Result once it was told.
+	forgets    bool
 	ledger     parse.Ledger
 	found      int
 	conditions []int
@@ -149,8 +151,12 @@ func (p *pipeline) take(ctx context.Context, all []*runs.Run) error {
 		return err
 	}
 	for _, r := range all {
-		p.tell(r, commits[:len(r.Results)])
-		commits = commits[len(r.Results):]
+		n := len(r.Results)
+		p.tell(r, commits[:n])
+		commits = commits[n:]
+		if p.forgets {
+			r.Recycle()
+		}
 	}
 	return nil
 }

@@ -84,7 +84,7 @@ func (r *reporter) result(x *parse.Result) {
 	r.summary.result(x)
 	if !r.quiet {
 		light := *x
-		light.Rows = nil
+		light.Rows, light.Metrics = nil, slices.Clone(x.Metrics) // x may be recycled
 		if i, ok := r.row[x.ID]; ok {
 			r.shown[i] = &light
 			return

@@ -36,7 +36,7 @@ func (s *summary) result(r *parse.Result) {
 		return
 	}
 	light := *r
-	light.Rows = nil
+	light.Rows, light.Metrics = nil, slices.Clone(r.Metrics) // r may be recycled
 	for i, old := range s.results {
 		if old.ID == r.ID {
 			s.results[i] = &light

@@ -470,7 +470,7 @@ func (o *opened) takeKnown(k *knownLabel, value []byte, number int, last bool) {
 // add adds a row, whose label is one of a form's.
 func (o *opened) add(r parse.Row, form uint8) {
 	if o.Rows == nil {
-		o.Rows = make([]parse.Row, 0, max(o.rows, 4))
+		o.Rows = parse.NewRows(o.rows)
 	}
 	o.Rows = append(o.Rows, r)
 	o.form = min(o.form, form)

@@ -149,6 +149,7 @@ func (r *reader) takePart(f *located, c *content, only *testCase) {
 			t.id, t.module, t.function, t.cases = only.id, only.module, only.function, []*testCase{only}
 			only.claimed = true
 		}
+		r.alone = len(r.group.tests) == 0 && len(r.group.around) == 1
 		r.finish(t)
 	}
 	if !c.hasMore() {

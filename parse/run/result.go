@@ -17,11 +17,10 @@ const tensorRTLLM = "TensorRT-LLM"
 
 // result makes a Result of a block. The indices are nil where nothing tells them.
 func (r *reader) result(t *test, b block, server, client *int) *parse.Result {
-	result := &parse.Result{
-		TestID: t.id, Module: t.module, Function: t.function, Mode: t.mode, Role: t.role,
-		Server: parse.Server{Index: server}, Client: parse.Client{Index: client},
-		Rows: b.Rows, Requests: parse.Requests{Asked: b.Asked}, Source: b.source,
-	}
+	result := parse.NewResult()
+	result.TestID, result.Module, result.Function, result.Mode, result.Role = t.id, t.module, t.function, t.mode, t.role
+	result.Server.Index, result.Client.Index = server, client
+	result.Rows, result.Requests.Asked, result.Source = b.Rows, b.Asked, b.source
 	if result.Function == "" && t.layout && t.id.Suite == parse.PerfSanity {
 		result.Function = parse.DefaultFunction
 	}

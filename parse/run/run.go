@@ -85,6 +85,20 @@ type Run struct {
 
 	// more reads on where the run's file holds more than should be held at once; nil at its end.
 	more func() *Run
+	// alone says that the run is one log, each of whose blocks was made into one Result.
+	alone bool
+}
+
+// Recycle gives the memory of the Run's Results to those of Runs that are still to be read, where that is much. The Results must not be used
+// afterwards, and neither must copies that have their rows or metrics.
+func (r *Run) Recycle() {
+	if !r.alone {
+		return // the same rows may be in two Results
+	}
+	for _, x := range r.Results {
+		x.Recycle()
+	}
+	r.Results = nil
 }
 
 // FailedTest is a test that failed.
