@@ -71,15 +71,16 @@ func identityLabelOf(label string) identityLabel {
 	return identityLabel{text, containsAny(text, measureWords)}
 }
 
-// knownLabel is what is known of a label that the standard metric table or the settings have, so that it need not be found out for each row.
+// knownLabel is what is known of a label, so that it need not be found out for each row.
 type knownLabel struct {
 	text     string
-	row      int // its place in every metric table, -1 for that of a setting
+	row      int // its place in every metric table, -1 if it is none of the standard metric table's
 	identity identityLabel
 	// concurrency says that the setting is the greatest number of requests in flight.
 	concurrency bool
 }
 
+// knownLabels are those that the standard metric table and the settings have.
 var knownLabels = func() map[string]*knownLabel {
 	all := map[string]*knownLabel{}
 	for i, m := range standardMetrics() {

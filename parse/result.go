@@ -20,7 +20,13 @@ type Row struct {
 }
 
 // RowOf returns a row with a label that is looked up once: copies of it are measured and identified faster.
-func RowOf(label string) Row { return Row{Label: label, known: knownLabels[label]} }
+func RowOf(label string) Row {
+	known := knownLabels[label]
+	if known == nil {
+		known = &knownLabel{text: label, row: -1, identity: identityLabelOf(label)}
+	}
+	return Row{Label: label, known: known}
+}
 
 // label returns what is known of the row's label, or nil.
 func (r *Row) label() *knownLabel {

@@ -439,7 +439,7 @@ func (o *opened) take(line []byte, number int, last bool) bool {
 		return true
 	}
 	o.EndLine = number
-	o.add(r, formOf(r.Label))
+	o.add(o.recent.labelled(r), formOf(r.Label))
 	return true
 }
 
