@@ -48,20 +48,20 @@ func (t *Table) Measure(r *Result, behind []Row, told func(label string) bool) [
 		} else {
 			i, known = t.byLabel[row.Label]
 		}
-		var m *Metric
+		var m *brief
 		if known {
-			m = &t.rows[i]
-		} else {
-			m = t.ByLabel(row.Label)
+			m = &t.brief[i]
+		} else if other := t.ByLabel(row.Label); other != nil {
+			m = new(other.brief())
 		}
-		if m == nil || m.Place != place {
+		if m == nil || m.place != place {
 			if !IsSetting(row.Label) && (told == nil || !told(row.Label)) {
 				found = append(found, Diagnostic{Severity: Info, Code: UnknownLabel, Line: row.Line, Label: row.Label,
 					Message: fmt.Sprintf("the metric table does not know the label %q (value %s)", row.Label, shown(row.Text))})
 			}
 			return
 		}
-		row.Metric = m.Name
+		row.Metric = m.name
 		value, _, ok := row.Number()
 		if !ok {
 			why := "is no number"
@@ -73,8 +73,8 @@ func (t *Table) Measure(r *Result, behind []Row, told func(label string) bool) [
 			return
 		}
 		if !known {
-			if _, ok := others.Lookup(m.Name); !ok {
-				others.Set(m.Name, m.value(row, value))
+			if _, ok := others.Lookup(m.name); !ok {
+				others.Set(m.name, m.value(row, value))
 			}
 		} else if places[i] == 0 {
 			taken = append(taken, measured{row, value})
@@ -94,8 +94,8 @@ func (t *Table) Measure(r *Result, behind []Row, told func(label string) bool) [
 	r.Metrics = newValues(len(taken) + len(others))
 	for _, i := range t.inOrder {
 		if place := places[i]; place > 0 {
-			m, first := &t.rows[i], &taken[place-1]
-			r.Metrics = append(r.Metrics, NamedValue{m.Name, m.value(first.row, first.value)})
+			m, first := &t.brief[i], &taken[place-1]
+			r.Metrics = append(r.Metrics, NamedValue{m.name, m.value(first.row, first.value)})
 		}
 	}
 	for name, v := range others.All() {
@@ -110,8 +110,8 @@ func (t *Table) Measure(r *Result, behind []Row, told func(label string) bool) [
 }
 
 // value is the metric's value in a row.
-func (m *Metric) value(row *Row, number float64) Value {
-	return Value{Value: number, Text: row.Text, Unit: m.Unit, Line: row.Line}
+func (m *brief) value(row *Row, number float64) Value {
+	return Value{Value: number, Text: row.Text, Unit: m.unit, Line: row.Line}
 }
 
 // dropNotMeasured removes the metrics whose numbers stand for "not measured".

@@ -140,11 +140,20 @@ func (m *Metric) Thresholds() (relative, absolute float64, ok bool) {
 // Table is a metric table: the standard rows, perhaps with rows of the user's own behind them.
 type Table struct {
 	rows    []Metric
-	inOrder []int // the rows' places, in the order of their names
+	brief   []brief // what Measure needs of them, close together
+	inOrder []int   // the rows' places, in the order of their names
 	byLabel map[string]int
 	byName  map[string]int
 	byType  map[string]int
 }
+
+// brief is the part of a metric that is needed for each row of a block. All of a table's fit into a processor's first cache.
+type brief struct {
+	name, unit string
+	place      Place
+}
+
+func (m *Metric) brief() brief { return brief{m.Name, m.Unit, m.Place} }
 
 // Metrics returns the standard metric table.
 func Metrics() *Table {
@@ -208,6 +217,7 @@ func (t *Table) add(m Metric) error {
 	place, _ := slices.BinarySearchFunc(t.inOrder, m.Name, func(i int, name string) int { return strings.Compare(t.rows[i].Name, name) })
 	t.inOrder = slices.Insert(t.inOrder, place, len(t.rows))
 	t.rows = append(t.rows, m)
+	t.brief = append(t.brief, m.brief())
 	return nil
 }
 

@@ -23,6 +23,24 @@ type walker struct {
 	yield   func([]located) bool
 	problem func(path string, err error)
 	stopped bool
+	places  map[string]place // of names that came before: the directories of a tree have much the same ones
+}
+
+// placeOf looks a file's base name up in the layout table.
+func (w *walker) placeOf(base string) place {
+	const most = 1000
+	p, ok := w.places[base]
+	if ok {
+		return p
+	}
+	p = placeOf(base)
+	if w.places == nil {
+		w.places = map[string]place{}
+	}
+	if len(w.places) < most {
+		w.places[base] = p
+	}
+	return p
 }
 
 // walk goes through the given paths. Links to files are followed, links to directories are not, so that no loop can occur. Every file
@@ -34,7 +52,7 @@ func (w *walker) walk(paths []string) {
 			isDir[absolute(path)] = true
 		} else {
 			// Such a file may belong to all the others that are given.
-			binds = binds || placeOf(unpacked(filepath.Base(path))).mayBind()
+			binds = binds || w.placeOf(unpacked(filepath.Base(path))).mayBind()
 		}
 	}
 	// inside reports whether a path lies in a directory that is given.
@@ -105,7 +123,8 @@ func (w *walker) hand(files []located) {
 
 // locate looks up what a file's name tells, and whether it is left out.
 func (w *walker) locate(f input.File, dir string) located {
-	l := locate(f, dir)
+	name := unpacked(filepath.Base(f.Path))
+	l := located{File: f, place: w.placeOf(name), abs: dir, name: name}
 	if f.Given() {
 		return l
 	}
@@ -125,7 +144,7 @@ func (w *walker) locate(f input.File, dir string) located {
 func (w *walker) dir(path, root, abs string) {
 	entries := w.list(path)
 	for name, what := range entries.all() {
-		if !what.IsDir() && (name == manifest.Name || placeOf(unpacked(name)).mayBind()) {
+		if !what.IsDir() && (name == manifest.Name || w.placeOf(unpacked(name)).mayBind()) {
 			var all []located
 			w.collect(path, root, abs, func(f located) { all = append(all, f) })
 			w.hand(all)
