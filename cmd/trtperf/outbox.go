@@ -153,15 +153,15 @@ func (p *pipeline) outboxTargets(ctx context.Context, db *sqlite.DB, d *dispatch
 	if len(d.targets) > 0 {
 		return d.targets, nil
 	}
-	status, err := db.Status(ctx)
+	names, err := db.Targets(ctx)
 	if err != nil {
 		return nil, err
 	}
 	var targets []upload.Target
-	for _, st := range status {
-		t, err := kinds().Parse(st.Target)
+	for _, name := range names {
+		t, err := kinds().Parse(name)
 		if err != nil {
-			return nil, fmt.Errorf("the outbox names a target %q: %w", st.Target, err)
+			return nil, fmt.Errorf("the outbox names a target %q: %w", name, err)
 		}
 		targets = append(targets, t)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"time"
 
@@ -179,21 +180,16 @@ func (p *pipeline) delivered(ctx context.Context, db *sqlite.DB, s *sending) err
 		return nil
 	}
 	p.condition(exitOwed)
-	status, err := db.Status(ctx)
-	if err != nil {
-		return err
+	if tally.Owed > 0 {
+		st, err := statusOf(ctx, db, target)
+		if err != nil {
+			return err
+		}
+		p.report.warn("%d results are still owed to %s: %s; they are kept in %s, and trtperf upload --resume --db %s delivers them",
+			tally.Owed, target, st.LastReason, p.settings.database(), p.settings.database())
 	}
-	for _, st := range status {
-		if st.Target != target {
-			continue
-		}
-		if tally.Owed > 0 {
-			p.report.warn("%d results are still owed to %s: %s; they are kept in %s, and trtperf upload --resume --db %s delivers them",
-				tally.Owed, target, st.LastReason, p.settings.database(), p.settings.database())
-		}
-		if tally.Refused > 0 {
-			p.refused(st)
-		}
+	if tally.Refused > 0 {
+		return p.refused(ctx, db, target)
 	}
 	return nil
 }
@@ -320,35 +316,32 @@ func count(flags ...bool) int {
 
 // resume delivers what is owed from earlier commands. What a target refused stays refused, and is said, unless it is to be sent again.
 func (p *pipeline) resume(ctx context.Context, db *sqlite.DB, d *dispatch, retry bool) error {
-	chosen := map[string]bool{}
-	for _, t := range d.targets {
-		chosen[t.String()] = true
-	}
-	status, err := db.Status(ctx)
+	targets, err := p.outboxTargets(ctx, db, d)
 	if err != nil {
 		return err
 	}
 	var all []*sending
-	for _, st := range status {
-		if len(chosen) > 0 && !chosen[st.Target] {
-			continue
-		}
-		t, err := kinds().Parse(st.Target)
-		if err != nil {
-			return fmt.Errorf("the outbox names a target %q: %w", st.Target, err)
-		}
+	for _, t := range targets {
 		if retry {
-			n, err := db.Retry(ctx, st.Target)
-			if err != nil {
+			if _, err := db.Retry(ctx, t.String()); err != nil {
 				return err
 			}
-			st.Owed, st.Refused = st.Owed+n, 0
 		}
-		if st.Refused > 0 {
+		refused, err := db.RefusedCount(ctx, t.String())
+		if err != nil {
+			return err
+		}
+		if refused > 0 {
 			p.condition(exitOwed)
-			p.refused(st)
+			if err := p.refused(ctx, db, t.String()); err != nil {
+				return err
+			}
 		}
-		if st.Owed > 0 {
+		owed, err := db.OwedCount(ctx, t.String())
+		if err != nil {
+			return err
+		}
+		if owed > 0 {
 			all = append(all, &sending{target: t})
 		}
 	}
@@ -360,9 +353,24 @@ func (p *pipeline) resume(ctx context.Context, db *sqlite.DB, d *dispatch, retry
 }
 
 // refused says what a target has refused and how it is sent again.
-func (p *pipeline) refused(st sqlite.TargetStatus) {
+func (p *pipeline) refused(ctx context.Context, db *sqlite.DB, target string) error {
+	st, err := statusOf(ctx, db, target)
+	if err != nil {
+		return err
+	}
 	p.report.warn("%d results were refused by %s: %s; when the cause is mended, trtperf upload --retry-refused --db %s sends them again",
-		st.Refused, st.Target, st.LastReason, p.settings.database())
+		st.Refused, target, st.LastReason, p.settings.database())
+	return nil
+}
+
+// statusOf is what the outbox knows of one target. All of its entries are read for that.
+func statusOf(ctx context.Context, db *sqlite.DB, target string) (sqlite.TargetStatus, error) {
+	all, err := db.Status(ctx)
+	i := slices.IndexFunc(all, func(st sqlite.TargetStatus) bool { return st.Target == target })
+	if err != nil || i < 0 {
+		return sqlite.TargetStatus{Target: target}, err
+	}
+	return all[i], nil
 }
 
 // defaultDeadline is how long a target that takes nothing is asked.

@@ -19,6 +19,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 	"unicode/utf8"
 
@@ -267,6 +268,7 @@ type Encoder struct {
 	rows  []*metric // of the table, in its order
 	known map[string]*metric
 	taken map[string]bool // names of fields that are no metric's
+	first metric          // stands in front of a document's first metric
 
 	mutex sync.Mutex
 	met   map[string]*metric // metrics that are no rows of the table
@@ -278,6 +280,8 @@ type metric struct {
 	key         string
 	whole       bool
 	fault       string // why it cannot go anywhere
+	// next is the one that came behind it last: most documents have the same metrics, in the same order.
+	next atomic.Pointer[metric]
 }
 
 // NewEncoder returns an Encoder for Results of a metric table. Now is the clock; nil is the system's.
@@ -318,6 +322,14 @@ func (e *Encoder) metric(name, field string) *metric {
 		m.fault = fmt.Sprintf("field %s of metric %s: the name is taken: give the metric another document", field, name)
 	}
 	return m
+}
+
+// metricOf is where a metric goes.
+func (e *Encoder) metricOf(name string) *metric {
+	if m, ok := e.known[name]; ok {
+		return m
+	}
+	return e.other(name)
 }
 
 // other is where a metric goes that is no row of the table: one of those whose rows are made as they are met, or one of the user's own
@@ -380,12 +392,16 @@ func (e *Encoder) AppendWhole(b []byte, r *parse.Result) ([]byte, error) {
 func (e *Encoder) appendShared(b []byte, r *parse.Result) ([]byte, error) {
 	b = appendFields(b, fields, r)
 	var err error
-	for name, v := range r.Metrics.All() {
-		m, ok := e.known[name]
-		if !ok {
-			m = e.other(name)
+	before := &e.first
+	for i := range r.Metrics {
+		one := &r.Metrics[i]
+		m := before.next.Load()
+		if m == nil || m.name != one.Name {
+			m = e.metricOf(one.Name)
+			before.next.Store(m)
 		}
-		if b, err = m.append(b, v.Value); err != nil {
+		before = m
+		if b, err = m.append(b, one.Value.Value); err != nil {
 			return nil, err
 		}
 	}

@@ -113,14 +113,8 @@ func readerOf(t reflect.Type) func(d *decoder, v reflect.Value) bool {
 		}
 	case reflect.TypeFor[parse.Values]():
 		return func(d *decoder, v reflect.Value) bool {
-			metrics := make(parse.Values, 0, d.metrics)
-			ok := d.members(func(name string) bool {
-				one, ok := d.value()
-				inOrder := len(metrics) == 0 || metrics[len(metrics)-1].Name < name
-				metrics = append(metrics, parse.NamedValue{Name: name, Value: one})
-				return ok && inOrder
-			})
-			*v.Addr().Interface().(*parse.Values), d.metrics = metrics, len(metrics)
+			metrics, ok := d.values()
+			*v.Addr().Interface().(*parse.Values) = metrics
 			return ok
 		}
 	}
@@ -227,10 +221,33 @@ func (d *decoder) object(v reflect.Value, p plan) bool {
 	}
 }
 
-// value reads a metric's value. A Result has dozens of them, so that they have a reader of their own.
-func (d *decoder) value() (v parse.Value, ok bool) {
+// values reads a Result's metrics. It has dozens of them, so that they are read without the detours of the other fields.
+func (d *decoder) values() (parse.Values, bool) {
+	metrics := make(parse.Values, 0, d.metrics)
+	if !d.skip('{') || d.skip('}') { // encoding/json leaves empty ones out
+		return nil, false
+	}
+	for before := ""; ; {
+		name, ok := d.string()
+		if !ok || !d.skip(':') || name <= before {
+			return nil, false
+		}
+		metrics = append(metrics, parse.NamedValue{Name: name})
+		if !d.value(&metrics[len(metrics)-1].Value) {
+			return nil, false
+		}
+		if !d.skip(',') {
+			d.metrics = len(metrics)
+			return metrics, d.skip('}')
+		}
+		before = name
+	}
+}
+
+// value reads a metric's value.
+func (d *decoder) value(v *parse.Value) (ok bool) {
 	if !d.key(`{"value":`) {
-		return v, false
+		return false
 	}
 	if v.Value, ok = d.float(); ok && d.key(`,"text":`) {
 		v.Text, ok = d.string()
@@ -244,7 +261,7 @@ func (d *decoder) value() (v parse.Value, ok bool) {
 		ok = err == nil
 	}
 	v.Computed = ok && d.key(`,"computed":true`)
-	return v, ok && d.skip('}')
+	return ok && d.skip('}')
 }
 
 // key skips a text that stands next.
@@ -256,27 +273,44 @@ func (d *decoder) key(text string) bool {
 	return false
 }
 
+// powers are those of ten that a float64 holds exactly and a short number needs.
+var powers = [...]float64{1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15}
+
 // float reads a number.
 func (d *decoder) float() (float64, bool) {
-	word := d.word()
-	f, err := strconv.ParseFloat(word, 64)
-	return f, err == nil && (word[0] == '-' || word[0] >= '0' && word[0] <= '9')
-}
-
-// members calls read for each member of an object, in front of its value.
-func (d *decoder) members(read func(name string) bool) bool {
-	if !d.skip('{') || d.skip('}') {
-		return false
-	}
-	for {
-		name, ok := d.string()
-		if !ok || !d.skip(':') || !read(name) {
-			return false
-		}
-		if !d.skip(',') {
-			return d.skip('}')
+	// Nearly all are decimals of at most 15 digits: the quotient of a whole number and a power of ten which a float64 holds exactly, so that
+	// it is the float64 nearest to the number, as strconv has it, too.
+	const most = 15
+	negative := d.skip('-')
+	start := d.at
+	whole, point, at := uint64(0), -1, d.at
+	for ; at < len(d.text); at++ {
+		if c := d.text[at]; c >= '0' && c <= '9' {
+			whole = whole*10 + uint64(c-'0')
+		} else if c == '.' && point < 0 {
+			point = at
+		} else {
+			break
 		}
 	}
+	digits, decimals := at-start, 0
+	if point >= 0 {
+		digits, decimals = digits-1, at-point-1
+	}
+	if digits > most || digits == 0 || at == len(d.text) || (d.text[at] != ',' && d.text[at] != '}') || point == start || point == at-1 {
+		word := d.word()
+		f, err := strconv.ParseFloat(word, 64)
+		if negative {
+			f = -f
+		}
+		return f, err == nil && word[0] >= '0' && word[0] <= '9'
+	}
+	d.at = at
+	f := float64(whole) / powers[decimals]
+	if negative {
+		f = -f
+	}
+	return f, true
 }
 
 // string reads a text.

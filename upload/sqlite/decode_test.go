@@ -4,7 +4,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"reflect"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -83,6 +86,31 @@ func TestDecode(t *testing.T) {
 		again, err := d.decode(string(text))
 		if err != nil || !reflect.DeepEqual(&got, want) || !reflect.DeepEqual(again, want) {
 			t.Errorf("got %+v, want %+v, error %v", got, want, err)
+		}
+	}
+}
+
+// Every number is read as strconv reads it, to the last bit.
+func TestDecodeNumber(t *testing.T) {
+	texts := []string{"0", "-0", "0.0", "-0.5", "0.1", "123456789012345", "1234567890123456", "12345678901234.5", "0.00000000000001", "0.000000000000012345", "999999999999999",
+		"9007199254740993", "1e-7", "1.5e300", "-1E5", "1.", ".5", "-.5", "-", "--1", "1.2.3", "", "nan", "-nan", "-inf", "0x10", "+1"}
+	random := rand.New(rand.NewPCG(1, 2))
+	for range 100_000 {
+		n := random.Int64N(1 << random.IntN(62))
+		texts = append(texts, fmt.Sprintf("%d.%0*d", n>>random.IntN(30), 1+random.IntN(6), random.IntN(1000)), fmt.Sprint(float64(n)/float64(int64(1)<<random.IntN(40))))
+	}
+	for _, text := range texts {
+		want, err := strconv.ParseFloat(text, 64)
+		sound := err == nil && strings.Trim(text, "0123456789.eE+-") == "" && text[0] != '+'
+		for _, end := range []string{",", "}", ""} {
+			d := decoder{text: text + end}
+			got, ok := d.float()
+			if ok && (!sound || math.Float64bits(got) != math.Float64bits(want) || d.at != len(text)) {
+				t.Errorf("%q is read as %v up to %d, want %v, %v", text, got, d.at, want, err)
+			}
+			if sound && !ok && text[0] != '.' && !strings.HasPrefix(text, "-.") {
+				t.Errorf("%q is not read", text)
+			}
 		}
 	}
 }

@@ -126,11 +126,37 @@ func parseState(text string) (s state, err error) {
 
 // OwedCount returns how many Results a target is owed.
 func (db *DB) OwedCount(ctx context.Context, target string) (int, error) {
-	var n int
-	if err := db.sql.QueryRowContext(ctx, "SELECT count(*) FROM outbox WHERE target = "+numberOf+" AND state = 'owed'", target).Scan(&n); err != nil {
+	return db.count(ctx, target, "state = 'owed'") // as the index has it
+}
+
+// RefusedCount returns how many Results a target has refused.
+func (db *DB) RefusedCount(ctx context.Context, target string) (int, error) {
+	return db.count(ctx, target, "state = 'refused'")
+}
+
+func (db *DB) count(ctx context.Context, target, condition string) (n int, err error) {
+	if err := db.sql.QueryRowContext(ctx, "SELECT count(*) FROM outbox WHERE target = "+numberOf+" AND "+condition, target).Scan(&n); err != nil {
 		return 0, fmt.Errorf("outbox of %s: %w", db.path, advise(err))
 	}
 	return n, nil
+}
+
+// Targets returns the names of all targets that the outbox knows, in their order.
+func (db *DB) Targets(ctx context.Context) ([]string, error) {
+	rows, err := db.sql.QueryContext(ctx, "SELECT target FROM targets ORDER BY target")
+	if err != nil {
+		return nil, fmt.Errorf("outbox of %s: %w", db.path, advise(err))
+	}
+	defer rows.Close()
+	var all []string
+	for rows.Next() {
+		var target string
+		if err := rows.Scan(&target); err != nil {
+			return nil, err
+		}
+		all = append(all, target)
+	}
+	return all, db.wrong(rows.Err())
 }
 
 // Version changes when another process, or another DB, writes to the file. Only equality tells anything.
