@@ -1,7 +1,6 @@
 package upload
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -27,8 +26,14 @@ type Order struct {
 type Outbox interface {
 	// Owed returns at most n Items that a target is owed, in an order of its own, behind a given one. Without rows the Results have no Rows.
 	Owed(ctx context.Context, target, behind string, n int, rows bool) ([]Item, error)
-	// Settle notes a store's answers to items.
-	Settle(ctx context.Context, target string, items []Item, answers []Answer) error
+	// Settle notes what a store answered, all or nothing.
+	Settle(ctx context.Context, target string, receipts []Receipt) error
+}
+
+// Receipt is what a store answered to a state of a Result, which is the Item's.
+type Receipt struct {
+	State string
+	Answer
 }
 
 // Policy says how long and how often a store is asked.
@@ -60,16 +65,17 @@ type Rowless interface {
 // Deliver sends a store all that a target is owed, tells of each Result what became of it, in the outbox's order, and counts. What
 // the store does not take by the deadline stays owed. The error is one of ctx or of the outbox.
 func Deliver(ctx context.Context, box Outbox, target string, store Store, policy Policy, tell func(parse.Delivery)) (parse.Tally, error) {
-	d := delivery{box: box, target: target, store: store, policy: policy, tell: tell, waiting: map[int][]parse.Delivery{}}
 	_, rowless := store.(Rowless)
-	d.rows = !rowless
 	batches := 1
 	if c, ok := store.(Concurrent); ok {
 		batches = c.Batches()
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	var working sync.WaitGroup
+	d := delivery{box: box, target: target, store: store, rows: !rowless, policy: policy, tell: tell, cancel: cancel,
+		notes: make(chan note, batches), waiting: map[int][]parse.Delivery{}}
+	var working, noting sync.WaitGroup
+	noting.Go(func() { d.keepReceipts(ctx) })
 	for range batches {
 		working.Go(func() {
 			for {
@@ -84,7 +90,8 @@ func Deliver(ctx context.Context, box Outbox, target string, store Store, policy
 		})
 	}
 	working.Wait()
-	d.tellRest()
+	close(d.notes)
+	noting.Wait()
 	return d.tally, context.Cause(ctx)
 }
 
@@ -95,7 +102,7 @@ type delivery struct {
 	store  Store
 	rows   bool // the store wants them
 	policy Policy
-	tell   func(parse.Delivery)
+	cancel context.CancelCauseFunc
 
 	reading sync.Mutex
 	behind  string // the last Result that was read from the outbox
@@ -103,28 +110,175 @@ type delivery struct {
 
 	gaveUp atomic.Bool
 
-	noting sync.Mutex
-	notes  []*note // receipts that are to be written
-	// writing is held by the one that writes receipts.
-	writing sync.Mutex
+	notes chan note // receipts that are to be written
 
-	telling sync.Mutex
+	// These are keepReceipts' alone.
+	tell    func(parse.Delivery)
 	tally   parse.Tally
 	told    int                      // how many batches were told of
 	waiting map[int][]parse.Delivery // what is to be told of later batches
 }
 
-// finished tells what became of a batch, when it is its turn.
-func (d *delivery) finished(batch int, items []Item, outcomes []parse.Delivery) {
-	// Those that were sent again have come later.
-	place := make(map[string]int, len(items))
-	for i, item := range items {
-		place[item.Result.ID] = i
+// batch is some Items that were read from the outbox together.
+type batch struct {
+	number   int
+	outcomes []parse.Delivery // in the order of the Items; one without an ID is not known
+}
+
+// note is what a store answered to some of a batch in one try.
+type note struct {
+	batch    *batch
+	receipts []Receipt
+	// outcomes are to be told when the receipts are written, and places are where they stand in the batch.
+	outcomes []parse.Delivery
+	places   []int
+	last     bool // nothing of the batch comes behind it
+}
+
+// next reads one batch and sends it. It reports whether there was one.
+func (d *delivery) next(ctx context.Context) (bool, error) {
+	d.reading.Lock()
+	items, err := d.box.Owed(ctx, d.target, d.behind, d.policy.Batch, d.rows)
+	b := &batch{number: d.batches, outcomes: make([]parse.Delivery, len(items))}
+	if len(items) > 0 {
+		d.behind = items[len(items)-1].Result.ID
+		d.batches++
 	}
-	slices.SortStableFunc(outcomes, func(a, b parse.Delivery) int { return cmp.Compare(place[a.ID], place[b.ID]) })
-	d.telling.Lock()
-	defer d.telling.Unlock()
-	d.waiting[batch] = outcomes
+	d.reading.Unlock()
+	if err != nil || len(items) == 0 {
+		return false, err
+	}
+	var last note
+	if d.gaveUp.Load() {
+		// A store that took nothing of a batch will take nothing of the others now: they stay owed, without another wait.
+		for i, item := range items {
+			b.outcomes[i] = parse.Delivery{Target: d.target, ID: item.Result.ID, Outcome: parse.Owed, Reason: "not tried, since the target took nothing before"}
+		}
+	} else {
+		last, err = d.deliver(ctx, b, items)
+	}
+	last.batch, last.last = b, true
+	d.notes <- last
+	return true, err
+}
+
+// deliver sends one batch until every item has an answer or the time is over. It returns the note of the last try.
+func (d *delivery) deliver(ctx context.Context, b *batch, items []Item) (note, error) {
+	pauses := backoff.NewExponentialBackOff()
+	pauses.InitialInterval, pauses.MaxInterval = d.policy.FirstPause, d.policy.LongestPause
+	deadline := time.Now().Add(d.policy.Deadline)
+	tookNothing := true
+	places := make([]int, len(items))
+	for i := range places {
+		places[i] = i
+	}
+	for {
+		answers, err := d.store.Put(ctx, items)
+		if err != nil {
+			return note{}, err
+		}
+		if len(answers) != len(items) {
+			return note{}, fmt.Errorf("%s: %d answers for %d results: this is a fault of trtperf", d.target, len(answers), len(items))
+		}
+		answered := note{batch: b, receipts: make([]Receipt, len(items))}
+		var again []int // of items
+		pause := time.Duration(0)
+		tell := func(i int) {
+			answered.places = append(answered.places, places[i])
+			answered.outcomes = append(answered.outcomes, parse.Delivery{Target: d.target, ID: items[i].Result.ID, Outcome: answers[i].Outcome, Reason: answers[i].Reason})
+		}
+		for i, a := range answers {
+			answered.receipts[i] = Receipt{items[i].State, a}
+			if a.Outcome == parse.Owed && !a.Mend {
+				again = append(again, i)
+				pause = max(pause, a.RetryAfter)
+				continue
+			}
+			tookNothing = tookNothing && a.Outcome == parse.Owed
+			tell(i)
+		}
+		if len(again) < len(items) { // headway
+			pauses.Reset()
+			deadline = time.Now().Add(d.policy.Deadline)
+		}
+		pause = max(pause, pauses.NextBackOff())
+		over := time.Now().Add(pause).After(deadline)
+		if over {
+			for _, i := range again {
+				tell(i)
+			}
+		}
+		if over || len(again) == 0 {
+			if tookNothing {
+				d.gaveUp.Store(true)
+			}
+			return answered, nil
+		}
+		d.notes <- answered
+		itemsLeft, placesLeft := make([]Item, len(again)), make([]int, len(again))
+		for n, i := range again {
+			itemsLeft[n], placesLeft[n] = items[i], places[i]
+		}
+		items, places = itemsLeft, placesLeft
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return note{}, ctx.Err()
+		}
+	}
+}
+
+// keepReceipts writes receipts and tells what became of each batch once they are written, in the order of the batches. Each transaction of an
+// outbox has its price, while the batches go on: so it waits a little for the answers to several.
+func (d *delivery) keepReceipts(ctx context.Context) {
+	const little, several = 200 * time.Millisecond, 4
+	// What was answered is noted, though the command is to end.
+	ctx = context.WithoutCancel(ctx)
+	var failed error
+	for first := range d.notes {
+		group, over := []note{first}, time.After(little)
+	waiting:
+		for len(group) < several {
+			select {
+			case n, more := <-d.notes:
+				if !more {
+					break waiting
+				}
+				group = append(group, n)
+			case <-over:
+				break waiting
+			}
+		}
+		var receipts []Receipt
+		for _, n := range group {
+			receipts = append(receipts, n.receipts...)
+		}
+		if failed == nil {
+			if failed = d.box.Settle(ctx, d.target, receipts); failed != nil {
+				d.cancel(failed)
+			}
+		}
+		for _, n := range group {
+			d.settled(n, failed == nil)
+		}
+	}
+	// Those behind a batch that was not finished.
+	for _, number := range slices.Sorted(maps.Keys(d.waiting)) {
+		d.count(d.waiting[number])
+	}
+}
+
+// settled tells of a batch when its last note is written and its turn has come.
+func (d *delivery) settled(n note, written bool) {
+	for i, place := range n.places {
+		if written {
+			n.batch.outcomes[place] = n.outcomes[i]
+		}
+	}
+	if !n.last {
+		return
+	}
+	d.waiting[n.batch.number] = n.batch.outcomes
 	for {
 		next, ready := d.waiting[d.told]
 		if !ready {
@@ -136,137 +290,11 @@ func (d *delivery) finished(batch int, items []Item, outcomes []parse.Delivery) 
 	}
 }
 
-// tellRest tells of the batches behind one that an error ended.
-func (d *delivery) tellRest() {
-	for _, batch := range slices.Sorted(maps.Keys(d.waiting)) {
-		d.count(d.waiting[batch])
-	}
-}
-
 func (d *delivery) count(outcomes []parse.Delivery) {
 	for _, one := range outcomes {
-		d.tally.Add(one.Outcome)
-		d.tell(one)
-	}
-}
-
-// next reads one batch and sends it. It reports whether there was one.
-func (d *delivery) next(ctx context.Context) (bool, error) {
-	d.reading.Lock()
-	items, err := d.box.Owed(ctx, d.target, d.behind, d.policy.Batch, d.rows)
-	batch := d.batches
-	if len(items) > 0 {
-		d.behind = items[len(items)-1].Result.ID
-		d.batches++
-	}
-	d.reading.Unlock()
-	if err != nil || len(items) == 0 {
-		return false, err
-	}
-	outcomes := make([]parse.Delivery, 0, len(items))
-	if d.gaveUp.Load() {
-		// A store that took nothing of a batch will take nothing of the others now: they stay owed, without another wait.
-		for _, item := range items {
-			outcomes = append(outcomes, parse.Delivery{Target: d.target, ID: item.Result.ID, Outcome: parse.Owed, Reason: "not tried, since the target took nothing before"})
-		}
-		d.finished(batch, items, outcomes)
-		return true, nil
-	}
-	tookNothing, err := d.deliver(ctx, items, func(one parse.Delivery) { outcomes = append(outcomes, one) })
-	d.finished(batch, items, outcomes)
-	if tookNothing {
-		d.gaveUp.Store(true)
-	}
-	return true, err
-}
-
-// note is what a store answered to some Items.
-type note struct {
-	items   []Item
-	answers []Answer
-	// While writing is held, these say whether the receipts are written, and with which error.
-	written bool
-	err     error
-}
-
-// settle notes a store's answers in the outbox and returns when they are there. Each transaction of the outbox has its price, and batches that are
-// answered while another one's receipts are written share the next one.
-func (d *delivery) settle(ctx context.Context, items []Item, answers []Answer) error {
-	mine := &note{items: items, answers: answers}
-	d.noting.Lock()
-	d.notes = append(d.notes, mine)
-	d.noting.Unlock()
-	d.writing.Lock()
-	defer d.writing.Unlock()
-	if mine.written { // by another one
-		return mine.err
-	}
-	d.noting.Lock()
-	waiting := d.notes // mine among them
-	d.notes = nil
-	d.noting.Unlock()
-	if len(waiting) > 1 {
-		items, answers = nil, nil
-		for _, n := range waiting {
-			items, answers = append(items, n.items...), append(answers, n.answers...)
-		}
-	}
-	err := d.box.Settle(ctx, d.target, items, answers)
-	for _, n := range waiting {
-		n.written, n.err = true, err
-	}
-	return err
-}
-
-// deliver sends one batch until every item has an answer or the time is over. It reports whether the store took nothing of it.
-func (d *delivery) deliver(ctx context.Context, items []Item, tell func(parse.Delivery)) (bool, error) {
-	target, policy := d.target, d.policy
-	pauses := backoff.NewExponentialBackOff()
-	pauses.InitialInterval, pauses.MaxInterval = policy.FirstPause, policy.LongestPause
-	deadline := time.Now().Add(policy.Deadline)
-	tookNothing := true
-	for {
-		answers, err := d.store.Put(ctx, items)
-		if err != nil {
-			return false, err
-		}
-		if len(answers) != len(items) {
-			return false, fmt.Errorf("%s: %d answers for %d results: this is a fault of trtperf", target, len(answers), len(items))
-		}
-		if err := d.settle(ctx, items, answers); err != nil {
-			return false, err
-		}
-		var again []Item
-		var why []Answer
-		pause := time.Duration(0)
-		for i, a := range answers {
-			if a.Outcome == parse.Owed && !a.Mend {
-				again, why = append(again, items[i]), append(why, a)
-				pause = max(pause, a.RetryAfter)
-				continue
-			}
-			tookNothing = tookNothing && a.Outcome == parse.Owed
-			tell(parse.Delivery{Target: target, ID: items[i].Result.ID, Outcome: a.Outcome, Reason: a.Reason})
-		}
-		if len(again) == 0 {
-			return tookNothing, nil
-		}
-		if len(again) < len(items) { // headway
-			pauses.Reset()
-			deadline = time.Now().Add(policy.Deadline)
-		}
-		pause = max(pause, pauses.NextBackOff())
-		if time.Now().Add(pause).After(deadline) {
-			for i, item := range again {
-				tell(parse.Delivery{Target: target, ID: item.Result.ID, Outcome: parse.Owed, Reason: why[i].Reason})
-			}
-			return tookNothing, nil
-		}
-		items = again
-		select {
-		case <-time.After(pause):
-		case <-ctx.Done():
-			return false, ctx.Err()
+		if one.ID != "" {
+			d.tally.Add(one.Outcome)
+			d.tell(one)
 		}
 	}
 }

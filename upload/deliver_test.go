@@ -24,7 +24,7 @@ type box struct {
 func newBox(n int) *box {
 	b := &box{}
 	for i := range n {
-		b.items = append(b.items, upload.Item{Result: &parse.Result{ID: fmt.Sprintf("%04d", i)}})
+		b.items = append(b.items, upload.Item{Result: &parse.Result{ID: fmt.Sprintf("%04d", i)}, State: fmt.Sprintf("%04d", i)})
 	}
 	return b
 }
@@ -34,14 +34,14 @@ func (b *box) Owed(_ context.Context, _, behind string, n int, _ bool) ([]upload
 	return b.items[at:min(len(b.items), at+n)], nil
 }
 
-func (b *box) Settle(_ context.Context, _ string, items []upload.Item, answers []upload.Answer) error {
+func (b *box) Settle(_ context.Context, _ string, receipts []upload.Receipt) error {
 	// All or nothing, as in a transaction.
-	if b.failing != nil && slices.ContainsFunc(items, func(i upload.Item) bool { return i.Result.ID == "0025" }) {
+	if b.failing != nil && slices.ContainsFunc(receipts, func(r upload.Receipt) bool { return r.State == "0025" }) {
 		return b.failing
 	}
 	time.Sleep(time.Duration(rand.IntN(3)) * time.Millisecond) // several batches may be answered meanwhile
-	for i, item := range items {
-		b.settled.Store(item.Result.ID, answers[i].Outcome)
+	for _, r := range receipts {
+		b.settled.Store(r.State, r.Outcome)
 	}
 	return nil
 }

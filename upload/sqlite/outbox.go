@@ -169,19 +169,20 @@ func (db *DB) Version(ctx context.Context) (int, error) {
 }
 
 // Settle notes a store's answers.
-func (db *DB) Settle(ctx context.Context, target string, items []upload.Item, answers []upload.Answer) error {
-	all := make([]settlement, len(items))
-	for i, a := range answers {
-		s, err := parseState(items[i].State)
+func (db *DB) Settle(ctx context.Context, target string, receipts []upload.Receipt) error {
+	all := make([]settlement, len(receipts))
+	for i, r := range receipts {
+		s, err := parseState(r.State)
 		if err != nil {
 			return fmt.Errorf("outbox of %s: no state of a result: %w", db.path, err)
 		}
-		all[i] = settlement{s, a.Outcome, a.Reason}
-		if a.Outcome == parse.Present {
+		all[i] = settlement{s, r.Outcome, r.Reason}
+		if r.Outcome == parse.Present {
 			all[i].outcome = parse.Stored
 		}
 	}
-	slices.SortFunc(all, func(a, b settlement) int { return cmp.Compare(a.number, b.number) })
+	// Of several answers to one Result the last counts.
+	slices.SortStableFunc(all, func(a, b settlement) int { return cmp.Compare(a.number, b.number) })
 	return db.outbox(ctx, func(tx *sql.Tx) error {
 		w := db.newWriter(tx)
 		defer w.close()

@@ -582,15 +582,14 @@ func TestSettleOneByOne(t *testing.T) {
 	if err != nil || len(items) != len(outcomes)-1 {
 		t.Fatalf("%d owed, %v", len(items), err)
 	}
-	var answers []upload.Answer
+	var receipts []upload.Receipt
 	for _, o := range outcomes {
 		if o != parse.Withheld {
-			answers = append(answers, upload.Answer{Outcome: o})
+			receipts = append(receipts, upload.Receipt{State: items[len(receipts)].State, Answer: upload.Answer{Outcome: o}})
 		}
 	}
-	slices.Reverse(items) // several batches' answers come in any order
-	slices.Reverse(answers)
-	if err := db.Settle(ctx, "t", items, answers); err != nil {
+	slices.Reverse(receipts) // several batches' answers come in any order
+	if err := db.Settle(ctx, "t", receipts); err != nil {
 		t.Fatal(err)
 	}
 	found := map[string]parse.Outcome{}
@@ -618,6 +617,41 @@ func TestSettleOneByOne(t *testing.T) {
 	}
 }
 
+// Answers to one Result in several tries may be noted together: each try counts, and the last one says what became of it.
+func TestSettleSeveralTries(t *testing.T) {
+	ctx := context.Background()
+	db := open(t, filepath.Join(t.TempDir(), "x.db"))
+	for n := range 3 {
+		r := storetest.Result(n)
+		commit(t, db, r)
+		owe(t, db, "t", upload.Order{ID: r.ID})
+	}
+	items, err := db.Owed(ctx, "t", "", 10, false)
+	if err != nil || len(items) != 3 {
+		t.Fatalf("%d owed, %v", len(items), err)
+	}
+	tries := []parse.Outcome{parse.Owed, parse.Owed, parse.Stored}
+	var receipts []upload.Receipt
+	for _, outcome := range tries {
+		for _, item := range items {
+			receipts = append(receipts, upload.Receipt{State: item.State, Answer: upload.Answer{Outcome: outcome}})
+		}
+	}
+	if err := db.Settle(ctx, "t", receipts); err != nil {
+		t.Fatal(err)
+	}
+	stored := 0
+	if err := db.Receipts(ctx, "t", parse.Stored, func(r sqlite.Receipt) error {
+		stored++
+		if r.Attempts != len(tries) || !r.Current {
+			t.Errorf("%+v", r)
+		}
+		return nil
+	}); err != nil || stored != 3 {
+		t.Errorf("%d stored, %v", stored, err)
+	}
+}
+
 // A Result that changes while it is on its way to a target stays owed to it; one that is merely found at another place does not.
 func TestChangesOnTheWay(t *testing.T) {
 	ctx := context.Background()
@@ -638,11 +672,11 @@ func TestChangesOnTheWay(t *testing.T) {
 	}
 	settle := func(target string, items []upload.Item) {
 		t.Helper()
-		answers := make([]upload.Answer, len(items))
-		for i := range answers {
-			answers[i].Outcome = parse.Stored
+		var receipts []upload.Receipt
+		for _, item := range items {
+			receipts = append(receipts, upload.Receipt{State: item.State, Answer: upload.Answer{Outcome: parse.Stored}})
 		}
-		if err := db.Settle(ctx, target, items, answers); err != nil {
+		if err := db.Settle(ctx, target, receipts); err != nil {
 			t.Fatal(err)
 		}
 	}
