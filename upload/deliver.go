@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -110,7 +111,7 @@ type delivery struct {
 
 	gaveUp atomic.Bool
 
-	notes chan note // receipts that are to be written
+	notes chan note // answers that are to be noted
 
 	// These are keepReceipts' alone.
 	tell    func(parse.Delivery)
@@ -180,12 +181,14 @@ func (d *delivery) deliver(ctx context.Context, b *batch, items []Item) (note, e
 		if len(answers) != len(items) {
 			return note{}, fmt.Errorf("%s: %d answers for %d results: this is a fault of trtperf", d.target, len(answers), len(items))
 		}
-		answered := note{batch: b, receipts: make([]Receipt, len(items))}
+		answered := note{batch: b, receipts: make([]Receipt, len(items)), outcomes: make([]parse.Delivery, 0, len(items)), places: make([]int, 0, len(items))}
 		var again []int // of items
 		pause := time.Duration(0)
 		tell := func(i int) {
 			answered.places = append(answered.places, places[i])
-			answered.outcomes = append(answered.outcomes, parse.Delivery{Target: d.target, ID: items[i].Result.ID, Outcome: answers[i].Outcome, Reason: answers[i].Reason})
+			// The Result, which its ID may be a piece of, is needed no more while this waits.
+			id := strings.Clone(items[i].Result.ID)
+			answered.outcomes = append(answered.outcomes, parse.Delivery{Target: d.target, ID: id, Outcome: answers[i].Outcome, Reason: answers[i].Reason})
 		}
 		for i, a := range answers {
 			answered.receipts[i] = Receipt{items[i].State, a}

@@ -127,9 +127,9 @@ func readerOf(t reflect.Type) func(d *decoder, v reflect.Value) bool {
 		}
 	case reflect.Int, reflect.Int64:
 		return func(d *decoder, v reflect.Value) bool {
-			n, err := strconv.ParseInt(d.word(), 10, 64)
+			n, ok := d.integer()
 			v.SetInt(n)
-			return err == nil
+			return ok
 		}
 	case reflect.Float64:
 		return func(d *decoder, v reflect.Value) bool {
@@ -256,9 +256,9 @@ func (d *decoder) value(v *parse.Value) (ok bool) {
 		v.Unit, ok = d.string()
 	}
 	if ok && d.key(`,"line":`) {
-		var err error
-		v.Line, err = strconv.Atoi(d.word())
-		ok = err == nil
+		var line int64
+		line, ok = d.integer()
+		v.Line = int(line)
 	}
 	v.Computed = ok && d.key(`,"computed":true`)
 	return ok && d.skip('}')
@@ -271,6 +271,20 @@ func (d *decoder) key(text string) bool {
 		return true
 	}
 	return false
+}
+
+// integer reads a whole number of at most 18 digits.
+func (d *decoder) integer() (n int64, ok bool) {
+	const most = 18
+	negative := d.skip('-')
+	start := d.at
+	for ; d.at < len(d.text) && d.text[d.at] >= '0' && d.text[d.at] <= '9' && d.at < start+most; d.at++ {
+		n = n*10 + int64(d.text[d.at]-'0')
+	}
+	if negative {
+		n = -n
+	}
+	return n, d.at > start // a digit too many is not what stands behind a number
 }
 
 // powers are those of ten that a float64 holds exactly and a short number needs.

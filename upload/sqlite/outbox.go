@@ -195,18 +195,26 @@ func (db *DB) Settle(ctx context.Context, target string, receipts []upload.Recei
 			r, n := all[first], 1
 			for ; first+n < len(all) && all[first+n] == r.behind(n); n++ {
 			}
-			// Where the Result has changed since it was sent, the newer state stays owed.
-			if _, err := w.exec(`
-				UPDATE outbox SET attempts = attempts + 1, reason = ?1, updated = ?2, sent = iif(?3 = 'stored', ?4, sent),
-					state = iif(?3 = 'stored' AND revision <> ?4, 'owed', ?3)
-				WHERE target = ?5 AND result BETWEEN ?6 AND ?7`,
-				r.reason, w.now, string(r.outcome), r.revision, to, r.number, r.number+int64(n)-1); err != nil {
+			if err := w.settle(to, r, r.number+int64(n)-1); err != nil {
 				return err
 			}
 			first += n
 		}
 		return nil
 	})
+}
+
+// settle notes what became of the Results from one to the last.
+func (w *writer) settle(target int64, r settlement, last int64) (err error) {
+	if r.outcome == parse.Stored {
+		// Where the Result has changed since it was sent, the newer state stays owed.
+		_, err = w.exec(`UPDATE outbox SET attempts = attempts + 1, reason = ?1, updated = ?2, sent = ?3, state = iif(revision = ?3, 'stored', 'owed')
+			WHERE target = ?4 AND result BETWEEN ?5 AND ?6`, r.reason, w.now, r.revision, target, r.number, last)
+	} else {
+		_, err = w.exec(`UPDATE outbox SET attempts = attempts + 1, reason = ?1, updated = ?2, state = ?3
+			WHERE target = ?4 AND result BETWEEN ?5 AND ?6`, r.reason, w.now, string(r.outcome), target, r.number, last)
+	}
+	return err
 }
 
 // settlement is what became of a state of a Result.
