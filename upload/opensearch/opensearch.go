@@ -50,7 +50,7 @@ const (
 	// connections is how many bulk requests are on their way at once.
 	connections = 4
 	// fewest is the number of documents for which a request of their own pays.
-	fewest = 250
+	fewest = 500
 )
 
 // Config says where and how to write.
