@@ -26,6 +26,7 @@ type Scanner struct {
 	whole *task     // that without a label, or nil
 	all   []*task   // the same tasks
 	order []*opened // blocks that have not been given out, in the order of their headers
+	ended bool      // some of these may be final
 	block *Block
 	done  bool
 
@@ -94,7 +95,12 @@ func NewScanner(r io.Reader, e *Expressions) *Scanner {
 func (s *Scanner) Scan() bool {
 	for {
 		// A task that falls silent must not hold back the blocks of the others.
-		if i := slices.IndexFunc(s.order, func(o *opened) bool { return o.final || s.done }); i >= 0 {
+		i := -1
+		if s.ended || s.done {
+			i = slices.IndexFunc(s.order, func(o *opened) bool { return o.final || s.done })
+			s.ended = i >= 0
+		}
+		if i >= 0 {
 			s.block = &s.order[i].Block
 			if o := s.order[i]; int(o.form) < len(forms) {
 				s.block.Framework = forms[o.form].framework
@@ -339,7 +345,7 @@ func (s *Scanner) section(t *task, label string, line []byte) bool {
 	switch b := t.block; {
 	case title.part == detail:
 		if b != nil {
-			b.closed, b.final = true, true
+			b.closed, b.final, s.ended = true, true, true
 		}
 		t.details = &opened{prefix: title.prefix, width: width, report: true, recent: &s.rows}
 	case title.part == goesOn && b != nil && b.report && !b.final:
@@ -363,7 +369,7 @@ func (s *Scanner) open(label string, before []byte, width, number int) {
 				s.mixed = number
 			}
 		}
-		o.final = true
+		o.final, s.ended = true, true
 		since = o.Line
 	}
 	t.details, t.title = nil, sectionTitle{}
