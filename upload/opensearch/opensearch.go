@@ -49,8 +49,6 @@ const (
 	maxBody, firstBody, leastBody = 5 << 20, 16 << 10, 4 << 10
 	// connections is how many bulk requests are on their way at once.
 	connections = 4
-	// fewest is the number of documents for which a request of their own pays.
-	fewest = 500
 )
 
 // Config says where and how to write.
@@ -194,7 +192,6 @@ func (s *Store) Put(ctx context.Context, items []upload.Item) ([]upload.Answer, 
 		}
 		return answers, ctx.Err()
 	}
-	share := max(fewest, (len(items)+connections-1)/connections)
 	var sending sync.WaitGroup
 	var broken atomic.Pointer[upload.Answer]
 	var b *body
@@ -234,9 +231,6 @@ func (s *Store) Put(ctx context.Context, items []upload.Item) ([]upload.Answer, 
 			text = append(b.text, mine...)
 		}
 		b.text, b.ends, b.items = text, append(b.ends, len(text)), append(b.items, i)
-		if len(b.items) >= share {
-			send()
-		}
 	}
 	if b != nil && len(b.items) == 0 {
 		s.bodies <- b
