@@ -26,7 +26,8 @@ type Order struct {
 // Outbox keeps what is owed to targets. Several goroutines may use it.
 type Outbox interface {
 	// Owed returns at most n Items that a target is owed, in an order of its own, behind a given one. Without rows the Results have no Rows.
-	Owed(ctx context.Context, target, behind string, n int, rows bool) ([]Item, error)
+	// Used are Items of an earlier call that nobody needs any more: the new ones may be made in their memory.
+	Owed(ctx context.Context, target, behind string, n int, rows bool, used []Item) ([]Item, error)
 	// Settle notes what a store answered, all or nothing.
 	Settle(ctx context.Context, target string, receipts []Receipt) error
 }
@@ -79,12 +80,13 @@ func Deliver(ctx context.Context, box Outbox, target string, store Store, policy
 	noting.Go(func() { d.keepReceipts(ctx) })
 	for range batches {
 		working.Go(func() {
+			var items []Item
 			for {
-				more, err := d.next(ctx)
-				if err != nil {
+				var err error
+				if items, err = d.next(ctx, items); err != nil {
 					cancel(err) // the first error is the one that the others come from
 				}
-				if !more || err != nil {
+				if len(items) == 0 || err != nil {
 					return
 				}
 			}
@@ -136,10 +138,10 @@ type note struct {
 	last     bool // nothing of the batch comes behind it
 }
 
-// next reads one batch and sends it. It reports whether there was one.
-func (d *delivery) next(ctx context.Context) (bool, error) {
+// next reads one batch and sends it. It returns its Items, none where nothing is left, which nobody needs any more.
+func (d *delivery) next(ctx context.Context, used []Item) ([]Item, error) {
 	d.reading.Lock()
-	items, err := d.box.Owed(ctx, d.target, d.behind, d.policy.Batch, d.rows)
+	items, err := d.box.Owed(ctx, d.target, d.behind, d.policy.Batch, d.rows, used)
 	b := &batch{number: d.batches, outcomes: make([]parse.Delivery, len(items))}
 	if len(items) > 0 {
 		d.behind = items[len(items)-1].Result.ID
@@ -147,7 +149,7 @@ func (d *delivery) next(ctx context.Context) (bool, error) {
 	}
 	d.reading.Unlock()
 	if err != nil || len(items) == 0 {
-		return false, err
+		return nil, err
 	}
 	var last note
 	if d.gaveUp.Load() {
@@ -160,7 +162,7 @@ func (d *delivery) next(ctx context.Context) (bool, error) {
 	}
 	last.batch, last.last = b, true
 	d.notes <- last
-	return true, err
+	return items, err
 }
 
 // deliver sends one batch until every item has an answer or the time is over. It returns the note of the last try.

@@ -29,7 +29,7 @@ func newBox(n int) *box {
 	return b
 }
 
-func (b *box) Owed(_ context.Context, _, behind string, n int, _ bool) ([]upload.Item, error) {
+func (b *box) Owed(_ context.Context, _, behind string, n int, _ bool, _ []upload.Item) ([]upload.Item, error) {
 	at, _ := slices.BinarySearchFunc(b.items, behind+"\x00", func(i upload.Item, id string) int { return slices.Compare([]byte(i.Result.ID), []byte(id)) })
 	return b.items[at:min(len(b.items), at+n)], nil
 }

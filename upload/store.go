@@ -38,7 +38,8 @@ type Answer struct {
 // Store takes batches of Results.
 type Store interface {
 	// Put makes one attempt to write items, and gives one Answer for each in their order. The error is only that of ctx: everything
-	// that a store or the way to it can do wrong is an Answer.
+	// that a store or the way to it can do wrong is an Answer. When it has returned, nothing of the Results is used any more: others are
+	// made in their memory.
 	Put(ctx context.Context, items []Item) ([]Answer, error)
 	Close() error
 }

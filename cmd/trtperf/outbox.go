@@ -132,7 +132,7 @@ func (p *pipeline) preview(ctx context.Context, d *dispatch, paths []string) err
 		err = show(t, func(yield func(upload.Item) error) error {
 			behind := ""
 			for {
-				items, err := db.Owed(ctx, t.String(), behind, d.policy.Batch, true)
+				items, err := db.Owed(ctx, t.String(), behind, d.policy.Batch, true, nil)
 				if err != nil || len(items) == 0 {
 					return err
 				}

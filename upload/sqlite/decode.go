@@ -22,11 +22,20 @@ type decoder struct {
 	ids map[string]parse.TestID
 	// longest is the length of the last long list, and metrics the number of the last metrics: the next ones are often alike.
 	longest, metrics int
+	// room is a Result that nobody needs any more, for the next one, or nil; values is its metrics' room.
+	room   *parse.Result
+	values parse.Values
 }
 
 // decode reads one document.
 func (d *decoder) decode(document string) (*parse.Result, error) {
-	r := &parse.Result{}
+	r := d.room
+	if r == nil {
+		r = &parse.Result{}
+	} else {
+		d.values, d.room = r.Metrics[:0], nil
+		*r = parse.Result{}
+	}
 	if d.read(document, reflect.ValueOf(r).Elem(), resultReader) {
 		return r, nil
 	}
@@ -113,7 +122,7 @@ func readerOf(t reflect.Type) func(d *decoder, v reflect.Value) bool {
 		}
 	case reflect.TypeFor[parse.Values]():
 		return func(d *decoder, v reflect.Value) bool {
-			metrics, ok := d.values()
+			metrics, ok := d.metricsOf()
 			*v.Addr().Interface().(*parse.Values) = metrics
 			return ok
 		}
@@ -221,9 +230,12 @@ func (d *decoder) object(v reflect.Value, p plan) bool {
 	}
 }
 
-// values reads a Result's metrics. It has dozens of them, so that they are read without the detours of the other fields.
-func (d *decoder) values() (parse.Values, bool) {
-	metrics := make(parse.Values, 0, d.metrics)
+// metricsOf reads a Result's metrics. It has dozens of them, so that they are read without the detours of the other fields.
+func (d *decoder) metricsOf() (parse.Values, bool) {
+	metrics := d.values
+	if d.values = nil; cap(metrics) < d.metrics {
+		metrics = make(parse.Values, 0, d.metrics)
+	}
 	if !d.skip('{') || d.skip('}') { // encoding/json leaves empty ones out
 		return nil, false
 	}

@@ -77,7 +77,8 @@ func (db *DB) outbox(ctx context.Context, f func(*sql.Tx) error) error {
 }
 
 // Owed returns at most n Items that a target is owed, in the order in which they came, behind a given one. Without rows the Results have no Rows.
-func (db *DB) Owed(ctx context.Context, target, behind string, n int, withRows bool) ([]upload.Item, error) {
+// Used are Items of an earlier call that nobody needs any more: the new ones are made in their memory.
+func (db *DB) Owed(ctx context.Context, target, behind string, n int, withRows bool, used []upload.Item) ([]upload.Item, error) {
 	wanted := "''"
 	if withRows {
 		wanted = "r.rows"
@@ -90,12 +91,16 @@ func (db *DB) Owed(ctx context.Context, target, behind string, n int, withRows b
 		return nil, fmt.Errorf("outbox of %s: %w", db.path, advise(err))
 	}
 	defer rows.Close()
-	items := make([]upload.Item, 0, n)
+	items := slices.Grow(used[:0], n)
 	var decoder decoder
 	for rows.Next() {
 		var s state
 		var document, itsRows string
 		var item upload.Item
+		decoder.room = nil
+		if len(items) < len(used) {
+			decoder.room = used[len(items)].Result
+		}
 		if err := rows.Scan(&s.number, &s.revision, &item.Delivered, &document, &itsRows); err != nil {
 			return nil, fmt.Errorf("outbox of %s: %w", db.path, advise(err))
 		}

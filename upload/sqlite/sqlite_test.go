@@ -8,7 +8,9 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -578,7 +580,7 @@ func TestSettleOneByOne(t *testing.T) {
 		owe(t, db, "t", o)
 		owe(t, db, "u", o)
 	}
-	items, err := db.Owed(ctx, "t", "", 100, false)
+	items, err := db.Owed(ctx, "t", "", 100, false, nil)
 	if err != nil || len(items) != len(outcomes)-1 {
 		t.Fatalf("%d owed, %v", len(items), err)
 	}
@@ -617,6 +619,46 @@ func TestSettleOneByOne(t *testing.T) {
 	}
 }
 
+// Items that are made in the memory of others are what they are without it.
+func TestOwedInUsedMemory(t *testing.T) {
+	ctx := context.Background()
+	db := open(t, filepath.Join(t.TempDir(), "x.db"))
+	for n := range 12 {
+		r := storetest.Result(n)
+		switch n % 4 {
+		case 1:
+			r.Metrics = nil
+		case 2:
+			r.Metrics.Set("one_more", parse.Value{Value: float64(n), Text: strconv.Itoa(n)})
+		case 3:
+			r.Fail(parse.JUnitFailure, "failed")
+		}
+		commit(t, db, r)
+		owe(t, db, "t", upload.Order{ID: r.ID})
+	}
+	for _, rows := range []bool{false, true} {
+		want, err := db.Owed(ctx, "t", "", 100, rows, nil)
+		if err != nil || len(want) != 12 {
+			t.Fatalf("%d owed, %v", len(want), err)
+		}
+		var used []upload.Item
+		behind := ""
+		for _, n := range []int{3, 5, 2, 1, 4} { // more and fewer than before
+			got, err := db.Owed(ctx, "t", behind, n, rows, used)
+			if err != nil || len(got) == 0 {
+				t.Fatalf("%d owed, %v", len(got), err)
+			}
+			if !reflect.DeepEqual(got, want[:len(got)]) {
+				t.Errorf("got %+v\nwant %+v", got, want[:len(got)])
+			}
+			want, used, behind = want[len(got):], got, got[len(got)-1].Result.ID
+		}
+		if len(want) > 0 {
+			t.Errorf("%d were not read", len(want))
+		}
+	}
+}
+
 // Answers to one Result in several tries may be noted together: each try counts, and the last one says what became of it.
 func TestSettleSeveralTries(t *testing.T) {
 	ctx := context.Background()
@@ -626,7 +668,7 @@ func TestSettleSeveralTries(t *testing.T) {
 		commit(t, db, r)
 		owe(t, db, "t", upload.Order{ID: r.ID})
 	}
-	items, err := db.Owed(ctx, "t", "", 10, false)
+	items, err := db.Owed(ctx, "t", "", 10, false, nil)
 	if err != nil || len(items) != 3 {
 		t.Fatalf("%d owed, %v", len(items), err)
 	}
@@ -664,7 +706,7 @@ func TestChangesOnTheWay(t *testing.T) {
 	}
 	owed := func(target string, n int) []upload.Item {
 		t.Helper()
-		items, err := db.Owed(ctx, target, "", 10, true)
+		items, err := db.Owed(ctx, target, "", 10, true, nil)
 		if err != nil || len(items) != n {
 			t.Fatalf("%s is owed %d, want %d, error %v", target, len(items), n, err)
 		}
