@@ -226,6 +226,7 @@ func uploadCommand(s *settings, std stdio) *cobra.Command {
 					if err := p.read(ctx, args); err != nil {
 						return err
 					}
+					debug.SetMemoryLimit(deliverySoftLimit)
 					return p.deliver(ctx, db, d)
 				})
 			}
@@ -237,6 +238,7 @@ func uploadCommand(s *settings, std stdio) *cobra.Command {
 				if status {
 					return p.showOutbox(ctx, db)
 				}
+				debug.SetMemoryLimit(deliverySoftLimit)
 				return p.resume(ctx, db, d, retry)
 			})
 		},
@@ -378,3 +380,6 @@ const defaultDeadline = 30 * time.Second
 
 // uploadSoftLimit is softLimit for upload, which holds the identities of all Results: a million of them take half of it.
 const uploadSoftLimit = 64 << 20
+
+// deliverySoftLimit is softLimit while upload delivers, when batches of Results are on their way besides.
+const deliverySoftLimit = 88 << 20
