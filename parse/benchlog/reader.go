@@ -196,6 +196,25 @@ func (l *lines) next(all bool) (line, bool) {
 	}
 }
 
+// text returns the text that is there and in which the next line begins, as it would be given out: none where lines are joined or parted.
+func (l *lines) text() []byte {
+	switch {
+	case l.mapped != nil:
+		return l.mapped.ahead
+	case l.in != nil || l.inside:
+		return nil
+	}
+	return l.buf[l.pos:l.end]
+}
+
+// pass moves behind lines of that text.
+func (l *lines) pass(size, count int) {
+	if l.mapped != nil {
+		l.mapped.ahead = l.mapped.ahead[size:]
+	}
+	l.pos, l.number = l.pos+size, l.number+count
+}
+
 // advance moves to the text behind n bytes, and counts the line feeds that the unsplitter has dropped.
 func (l *lines) advance(n int) {
 	l.pos += n

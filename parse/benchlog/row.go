@@ -74,7 +74,7 @@ func splitRow(line []byte) (label, value string, ok bool) {
 	return text(name), text(content), true
 }
 
-// splitKnown reads a line without blanks around by the rule for rows, if it is a known plain label with a number or a word, as nearly all
+// splitKnown reads a line without blanks around by the rule for rows, if it is a known plain label with a number or words, as nearly all
 // rows are; else the label is nil. [splitRow] gives the same. Likely is a plain label that the line probably has, or nil.
 func splitKnown(line []byte, likely *knownLabel) (label *knownLabel, value []byte) {
 	if likely != nil {
@@ -107,25 +107,64 @@ func splitLikely(line []byte, likely *knownLabel) (label *knownLabel, value []by
 	return likely, value
 }
 
-// word returns the number or word that stands alone behind a colon and blanks, or nil.
-func word(text []byte) []byte {
-	i := 1
-	for i < len(text) && text[i] == ' ' {
-		i++
+// likelyRow reads the first line of a text, without blanks before it, as [splitLikely] does. Size is that of the line with its end, and 0 where it
+// is no such row or is not there to its end.
+func likelyRow(text []byte, likely *knownLabel) (value []byte, size int) {
+	n := len(likely.row.Label)
+	if n >= len(text) || text[n] != ':' || string(text[:n]) != likely.row.Label {
+		return nil, 0
 	}
-	if i == 1 || i == len(text) {
-		return nil
+	begin, end := wordsAt(text, n)
+	size = end
+	for size < len(text) && isBlank(text[size]) {
+		size++
 	}
-	value := text[i:]
-	for _, c := range value {
-		if !wordByte[c] {
-			return nil
-		}
+	if begin == end || size == len(text) || text[size] != '\n' || size > mostPlain {
+		return nil, 0
 	}
-	return value
+	return text[begin:end], size + 1
 }
 
-// wordByte are the bytes of numbers and words.
+// titleSize returns the size, with its end, of the first line of a text if that is a section's title of plain bytes, else 0.
+func titleSize(text []byte) int {
+	if len(text) < 2 || text[0] != '-' || text[1] != '-' {
+		return 0
+	}
+	n := 0
+	for n < len(text) && plainByte[text[n]] {
+		n++
+	}
+	if n == len(text) || text[n] != '\n' || n > mostPlain || !isTitle(trimRight(text[:n])) {
+		return 0
+	}
+	return n + 1
+}
+
+// word returns the number or the words that stand alone behind a colon and blanks, or nil.
+func word(text []byte) []byte {
+	if begin, end := wordsAt(text, 0); begin < end && end == len(text) {
+		return text[begin:end]
+	}
+	return nil
+}
+
+// wordsAt returns where the number or the words begin and end that stand behind a colon and blanks. There may be none.
+func wordsAt(text []byte, colon int) (begin, end int) {
+	begin = colon + 1
+	for begin < len(text) && text[begin] == ' ' {
+		begin++
+	}
+	end = begin
+	if begin == colon+1 {
+		return begin, end
+	}
+	for end < len(text) && (wordByte[text[end]] || text[end] == ' ' && end+1 < len(text) && wordByte[text[end+1]]) {
+		end++
+	}
+	return begin, end
+}
+
+// wordByte are the bytes of numbers and words. Single blanks may part them.
 var wordByte = func() (set [256]bool) {
 	for c := range set {
 		set[c] = isWord(byte(c)) || c == '.' || c == '-' || c == '+' || c == '/'

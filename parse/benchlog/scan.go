@@ -116,6 +116,7 @@ func (s *Scanner) Scan() bool {
 		if s.done {
 			return false
 		}
+		s.likelyRows()
 		l, ok := s.lines.next(s.growing() || s.own.everyLine())
 		if !ok {
 			s.finish()
@@ -134,7 +135,7 @@ func (s *Scanner) Scan() bool {
 // plain takes a line of an open block, of a task without a label, that needs no close look: it holds neither a label nor a header nor what a
 // terminal does not show. It is false for any other line; [Scanner.line] would do the same.
 func (s *Scanner) plain(t *task, l line) bool {
-	if t.block == nil || t.block.closed || t.details != nil || t.title.part != 0 || s.own != nil || l.last || l.part {
+	if !s.mayBePlain(t) || l.last || l.part {
 		return false
 	}
 	if t.block.takeLikely(l.text, l.number) {
@@ -149,11 +150,30 @@ func (s *Scanner) plain(t *task, l line) bool {
 	return true
 }
 
+// mayBePlain reports whether a task's next line may be a plain one.
+func (s *Scanner) mayBePlain(t *task) bool {
+	return t.block != nil && !t.block.closed && t.details == nil && t.title.part == 0 && s.own == nil
+}
+
+// likelyRows takes the rows that follow where they lie, as long as each is the one that is likely: nearly all rows of a log with many blocks.
+// [Scanner.plain] would do the same with each.
+func (s *Scanner) likelyRows() {
+	if s.whole == nil || !s.mayBePlain(s.whole) {
+		return
+	}
+	if size, count := s.whole.block.takeRows(s.lines.text(), s.lines.number); count > 0 {
+		s.lines.pass(size, count)
+		s.summary.Lines = s.lines.number - 1
+	}
+}
+
+// mostPlain is the most of a plain line.
+const mostPlain = 256
+
 // isPlain reports whether a line is short, begins with a letter or a sign, and holds no "=" and no byte beyond ASCII's printable ones; or is a
 // rule.
 func isPlain(text []byte) bool {
-	const most = 256
-	if len(text) == 0 || len(text) > most || !plainBegin[text[0]] {
+	if len(text) == 0 || len(text) > mostPlain || !plainBegin[text[0]] {
 		return false
 	}
 	if text[0] == '=' {
@@ -445,7 +465,8 @@ func (o *opened) take(line []byte, number int, last bool) bool {
 		return true
 	}
 	o.EndLine = number
-	o.add(o.recent.labelled(r), formOf(r.Label))
+	r = o.recent.labelled(r)
+	o.add(&r, formOf(r.Label))
 	return true
 }
 
@@ -463,23 +484,49 @@ func (o *opened) takeLikely(line []byte, number int) bool {
 	return true
 }
 
+// takeRows takes the lines with which a text begins, as long as each is a row with the label that is likely then, or a section's title. It returns
+// their size and number.
+func (o *opened) takeRows(text []byte, number int) (size, count int) {
+	if len(o.prefix) > 0 {
+		return 0, 0
+	}
+	for {
+		rest := text[size:]
+		if n := titleSize(rest); n > 0 {
+			o.idle, o.EndLine = 0, number+count
+			size, count = size+n, count+1
+			continue
+		}
+		likely := o.recent.after(o.last)
+		if likely == nil {
+			return size, count
+		}
+		value, n := likelyRow(rest, likely)
+		if n == 0 {
+			return size, count
+		}
+		o.takeKnown(likely, value, number+count, false)
+		size, count = size+n, count+1
+	}
+}
+
 // takeKnown takes a row with a plain label.
 func (o *opened) takeKnown(k *knownLabel, value []byte, number int, last bool) {
 	o.idle, o.EndLine = 0, number
-	o.add(k.row, k.form)
-	row := &o.Rows[len(o.Rows)-1]
+	row := o.add(&k.row, k.form)
 	row.Text, row.Line, row.Cut = o.recent.of(value), number, last
 	o.recent.follows(o.last, k)
 	o.last = k
 }
 
-// add adds a row, whose label is one of a form's.
-func (o *opened) add(r parse.Row, form uint8) {
+// add adds a copy of a row, whose label is one of a form's, and returns it.
+func (o *opened) add(r *parse.Row, form uint8) *parse.Row {
 	if o.Rows == nil {
 		o.Rows = parse.NewRows(o.rows)
 	}
-	o.Rows = append(o.Rows, r)
+	o.Rows = append(o.Rows, *r)
 	o.form = min(o.form, form)
+	return &o.Rows[len(o.Rows)-1]
 }
 
 // match tries the user's own expressions on a line that holds landmarks.
