@@ -24,7 +24,7 @@ var measureWords = []string{"throughput", "goodput", "latency", "ttft", "tpot", 
 // read from. Only a block without any non-zero throughput or latency, which every dead client prints alike, also covers the test
 // id's text between the brackets, the server's and client's index and the number of the block.
 func Identify(r *Result) string {
-	text := make([]byte, 0, 4<<10)
+	text := make([]byte, 0, 2<<10)
 	text = append(append(text, identityTag...), '\n')
 	measured := false
 	for i := range r.Rows {
@@ -108,6 +108,17 @@ func (r Row) Number() (value float64, canonical string, ok bool) {
 		return 0, "", false
 	}
 	return ParseNumber(r.Text)
+}
+
+// value reads the row's value as Number does, without its canonical form.
+func (r *Row) value() (value float64, ok bool) {
+	if r.Cut {
+		return 0, false
+	}
+	if value, ok = plainNumber(r.Text); !ok {
+		value, _, ok = ParseNumber(r.Text)
+	}
+	return value, ok
 }
 
 func indexText(i *int) string {

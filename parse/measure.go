@@ -2,6 +2,7 @@ package parse
 
 import (
 	"fmt"
+	"math/bits"
 	"slices"
 	"strconv"
 	"strings"
@@ -33,10 +34,12 @@ func (t *Table) Measure(r *Result, behind []Row, told func(label string) bool) [
 		value float64
 	}
 	var fewTaken [usualValues]measured
-	var fewPlaces [128]uint16
-	taken, places := fewTaken[:0], fewPlaces[:] // places are those in taken of the table's rows, from 1
+	var fewPlaces [usualMetrics]uint16
+	var fewSets [usualMetrics / 64]uint64
+	// Places are those in taken of the table's rows in the order of their names, from 1; sets has a bit for each that is there.
+	taken, places, sets := fewTaken[:0], fewPlaces[:], fewSets[:]
 	if len(t.rows) > len(fewPlaces) {
-		places = make([]uint16, len(t.rows))
+		places, sets = make([]uint16, len(t.rows)), make([]uint64, len(t.rows)/64+1)
 	}
 	var others Values
 	take := func(row *Row, place Place) {
@@ -62,7 +65,7 @@ func (t *Table) Measure(r *Result, behind []Row, told func(label string) bool) [
 			return
 		}
 		row.Metric = m.name
-		value, _, ok := row.Number()
+		value, ok := row.value()
 		if !ok {
 			why := "is no number"
 			if row.Cut {
@@ -76,10 +79,11 @@ func (t *Table) Measure(r *Result, behind []Row, told func(label string) bool) [
 			if _, ok := others.Lookup(m.name); !ok {
 				others.Set(m.name, m.value(row, value))
 			}
-		} else if places[i] == 0 {
+		} else if place := m.order; places[place] == 0 {
 			taken = append(taken, measured{row, value})
-			places[i] = uint16(len(taken))
-		} else if first := taken[places[i]-1]; first.row.Label == row.Label && first.value != value {
+			places[place] = uint16(len(taken))
+			sets[place/64] |= 1 << (place % 64)
+		} else if first := &taken[places[place]-1]; first.row.Label == row.Label && first.value != value {
 			found = append(found, Diagnostic{Severity: Warning, Code: Repeated, Line: row.Line,
 				Message: fmt.Sprintf("%s: %s here and %s in line %d, in one block: the lines of several clients may be mixed", row.Label, row.Text,
 					first.row.Text, first.row.Line)})
@@ -91,13 +95,21 @@ func (t *Table) Measure(r *Result, behind []Row, told func(label string) bool) [
 	for i := range behind {
 		take(&behind[i], BehindBlock)
 	}
-	r.Metrics = newValues(len(taken) + len(others))
-	for _, i := range t.inOrder {
-		if place := places[i]; place > 0 {
-			m, first := &t.brief[i], &taken[place-1]
-			r.Metrics = append(r.Metrics, NamedValue{m.name, m.value(first.row, first.value)})
+	values := newValues(len(taken) + len(others))[:len(taken)]
+	n := 0
+	for i, set := range sets {
+		for ; set != 0; set &= set - 1 {
+			place := 64*i + bits.TrailingZeros64(set)
+			m, first := &t.brief[t.inOrder[place]], &taken[places[place]-1]
+			// One by one: a processor waits where what was written in parts is read as a whole, as for a copy.
+			v := &values[n]
+			v.Name = m.name
+			v.Value.Value, v.Value.Text, v.Value.Unit = first.value, first.row.Text, m.unit
+			v.Value.Line, v.Value.Computed = first.row.Line, false
+			n++
 		}
 	}
+	r.Metrics = values
 	for name, v := range others.All() {
 		if _, ok := r.Metrics.Lookup(name); !ok {
 			r.Metrics.Set(name, v)
@@ -108,6 +120,9 @@ func (t *Table) Measure(r *Result, behind []Row, told func(label string) bool) [
 	r.Requests.Failed = r.Metrics.count("failed_requests")
 	return append(found, dropNotMeasured(r)...)
 }
+
+// usualMetrics is how many rows a metric table has at most, unless many of the user's own are in it.
+const usualMetrics = 128
 
 // value is the metric's value in a row.
 func (m *brief) value(row *Row, number float64) Value {
@@ -143,11 +158,11 @@ func dropNotMeasured(r *Result) []Diagnostic {
 
 // count returns a metric's value that is a whole number not below zero, else nil.
 func (v Values) count(name string) *int64 {
-	one, ok := v.Lookup(name)
+	i, ok := v.find(name)
 	if !ok {
 		return nil
 	}
-	n, err := strconv.ParseInt(one.Text, 10, 64)
+	n, err := strconv.ParseInt(v[i].Value.Text, 10, 64)
 	if err != nil || n < 0 {
 		return nil
 	}

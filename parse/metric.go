@@ -151,9 +151,10 @@ type Table struct {
 type brief struct {
 	name, unit string
 	place      Place
+	order      int // its place in the order of names
 }
 
-func (m *Metric) brief() brief { return brief{m.Name, m.Unit, m.Place} }
+func (m *Metric) brief() brief { return brief{name: m.Name, unit: m.Unit, place: m.Place} }
 
 // Metrics returns the standard metric table.
 func Metrics() *Table {
@@ -218,6 +219,9 @@ func (t *Table) add(m Metric) error {
 	t.inOrder = slices.Insert(t.inOrder, place, len(t.rows))
 	t.rows = append(t.rows, m)
 	t.brief = append(t.brief, m.brief())
+	for i, row := range t.inOrder[place:] {
+		t.brief[row].order = place + i
+	}
 	return nil
 }
 

@@ -122,6 +122,25 @@ func exact(canonical string) (float64, bool) {
 	return float64(whole) / powersOfTen[decimals], true
 }
 
+// plainNumber returns the value of a number of few digits without sign and exponent, in one pass: what [exact] gives for its canonical form.
+func plainNumber(text string) (float64, bool) {
+	const most = 15 // digits
+	if len(text) == 0 || len(text) > most {
+		return 0, false
+	}
+	whole, point := uint64(0), len(text)
+	for i := range len(text) {
+		if digit := text[i] - '0'; digit <= 9 {
+			whole = whole*10 + uint64(digit)
+		} else if text[i] == '.' && i > 0 && i < len(text)-1 && point == len(text) {
+			point = i
+		} else {
+			return 0, false
+		}
+	}
+	return float64(whole) / powersOfTen[max(0, len(text)-point-1)], true
+}
+
 var powersOfTen = [...]float64{1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14}
 
 // digits splits s behind its leading ASCII digits.

@@ -45,6 +45,9 @@ func FuzzParseNumber(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, s string) {
 		value, canonical, ok := ParseNumber(s)
+		if plain, isPlain := plainNumber(s); isPlain && (!ok || plain != value) {
+			t.Fatalf("%q: %v in one pass, else %v (%v)", s, plain, value, ok)
+		}
 		if !ok {
 			return
 		}
