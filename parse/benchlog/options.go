@@ -1,6 +1,9 @@
 package benchlog
 
-import "bytes"
+import (
+	"bytes"
+	"unicode/utf8"
+)
 
 // Options are what a client prints of its options in a Namespace(…), as far as they say what it measured. What is absent or None is empty.
 type Options struct {
@@ -16,27 +19,36 @@ func optionsOf(namespace []byte, keep func(value []byte) string) Options {
 		name string
 		to   *string // nil when it has been read
 	}{{"model=", &o.Model}, {"max_concurrency=", &o.Concurrency}, {"random_input_len=", &o.InputLen}, {"random_output_len=", &o.OutputLen}}
-	for at := 0; ; {
+	left := len(all)
+	for at := 0; left > 0; {
 		i := bytes.IndexByte(namespace[at:], '=')
 		if i < 0 {
-			return o
+			break
 		}
 		at += i + 1
 		if at < 2 {
 			continue
 		}
 		last := namespace[at-2]
+		if last != 'l' && last != 'y' && last != 'n' {
+			continue // no option that is asked for ends so
+		}
 		for n := range all {
 			name := all[n].name
 			if all[n].to == nil || name[len(name)-2] != last || !endsIn(namespace[:at], name) {
 				continue
 			}
 			if value := optionValue(namespace[at:]); value != nil {
-				*all[n].to = keep(bytes.ToValidUTF8(value, []byte("\ufffd")))
+				if !utf8.Valid(value) {
+					value = bytes.ToValidUTF8(value, []byte("\ufffd"))
+				}
+				*all[n].to = keep(value)
 			}
 			all[n].to = nil
+			left--
 		}
 	}
+	return o
 }
 
 // endsIn reports whether a text ends in an option's whole name.
