@@ -12,39 +12,42 @@ type Options struct {
 	Concurrency, InputLen, OutputLen string
 }
 
+// optionNames are the options that are read, in the order of Options' fields; optionEnds are the last letters of their names.
+var (
+	optionNames = [...]string{"model=", "max_concurrency=", "random_input_len=", "random_output_len="}
+	optionEnds  = func() (set [256]bool) {
+		for _, name := range optionNames {
+			set[name[len(name)-2]] = true
+		}
+		return set
+	}()
+)
+
 // optionsOf reads the text behind "Namespace(". Of an option that stands there twice the first counts. Keep makes a copy of a value.
 func optionsOf(namespace []byte, keep func(value []byte) string) Options {
 	var o Options
-	all := [...]struct {
-		name string
-		to   *string // nil when it has been read
-	}{{"model=", &o.Model}, {"max_concurrency=", &o.Concurrency}, {"random_input_len=", &o.InputLen}, {"random_output_len=", &o.OutputLen}}
-	left := len(all)
+	to := [len(optionNames)]*string{&o.Model, &o.Concurrency, &o.InputLen, &o.OutputLen} // nil for what has been read
+	left := len(to)
 	for at := 0; left > 0; {
 		i := bytes.IndexByte(namespace[at:], '=')
 		if i < 0 {
 			break
 		}
 		at += i + 1
-		if at < 2 {
+		if at < 2 || !optionEnds[namespace[at-2]] {
 			continue
 		}
-		last := namespace[at-2]
-		if last != 'l' && last != 'y' && last != 'n' {
-			continue // no option that is asked for ends so
-		}
-		for n := range all {
-			name := all[n].name
-			if all[n].to == nil || name[len(name)-2] != last || !endsIn(namespace[:at], name) {
+		for n, name := range optionNames {
+			if to[n] == nil || !endsIn(namespace[:at], name) {
 				continue
 			}
 			if value := optionValue(namespace[at:]); value != nil {
 				if !utf8.Valid(value) {
 					value = bytes.ToValidUTF8(value, []byte("\ufffd"))
 				}
-				*all[n].to = keep(value)
+				*to[n] = keep(value)
 			}
-			all[n].to = nil
+			to[n] = nil
 			left--
 		}
 	}
