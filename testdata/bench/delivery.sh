@@ -48,7 +48,10 @@ count() {
 }
 
 # drop INDEX: takes an index away, so that each round meets the node as the one before did.
-drop() { curl -sf -XDELETE "$url/$1" >/dev/null; }
+drop() {
+	curl -sf -XDELETE "$url/$1" >/dev/null
+	sync
+}
 
 # ours STORE PROJECT: delivers what a copy of the filled local store owes, to a project. The store owes it to a gate that is shut; the copy's owes to
 # the project instead.
@@ -61,6 +64,7 @@ prepare() {
 		db.execute("UPDATE targets SET target = ?", (sys.argv[2],))
 		db.commit()
 	PY
+	sync # or what syncs later would wait for the copy
 }
 
 url=$("$here/opensearch.sh" start --home "$work/opensearch")
