@@ -236,7 +236,7 @@ func (d *delivery) deliver(ctx context.Context, b *batch, items []Item) (note, e
 // keepReceipts writes receipts and tells what became of each batch once they are written, in the order of the batches. Each transaction of an
 // outbox has its price, while the batches go on: so it waits a little for the answers to several.
 func (d *delivery) keepReceipts(ctx context.Context) {
-	const little, several = 200 * time.Millisecond, 4
+	const little, several = 500 * time.Millisecond, 8
 	// What was answered is noted, though the command is to end.
 	ctx = context.WithoutCancel(ctx)
 	var failed error
