@@ -7,16 +7,22 @@ cache=${TRTPERF_CACHE:-$here/../../.cache}
 mkdir -p "$cache"
 cache=$(cd "$cache" && pwd)
 
+# install_packages PACKAGE…: installs Debian packages. Several test programs may want some at the same time, and apt-get does not wait for another one.
+install_packages() {
+	(
+		flock 8
+		apt-get update -qq 8>&-
+		DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" 8>&-
+	) 8>"$cache/apt.lock" >&2
+}
+
 # need PROGRAM PACKAGE…: installs the Debian packages if the program is missing, or says which are needed.
 need() {
 	local program=$1
 	shift
 	command -v "$program" >/dev/null && return
 	if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then
-		{
-			apt-get update -qq
-			DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@"
-		} >&2
+		install_packages "$@"
 		command -v "$program" >/dev/null && return
 	fi
 	echo "$program is missing: install it (Debian packages: $*)" >&2
@@ -35,7 +41,7 @@ venv() {
 		if ! python3 -m venv "$dir" 2>/dev/null; then
 			rm -rf "$dir"
 			if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then
-				{ apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq python3-venv; } >&2
+				install_packages python3-venv
 				python3 -m venv "$dir"
 			else
 				echo "python3 cannot make a virtual environment: install python3 with its venv module (Debian: python3-venv)" >&2

@@ -99,7 +99,7 @@ start() {
 	need gcc gcc libc6-dev
 	need setsid util-linux
 	if [ ! -f /usr/include/slurm/spank.h ]; then
-		if [ "$(id -u)" -eq 0 ]; then apt-get install -y -qq --no-install-recommends libslurm-dev >&2; fi
+		if [ "$(id -u)" -eq 0 ]; then install_packages libslurm-dev; fi
 		[ -f /usr/include/slurm/spank.h ] || { echo "slurm/spank.h is missing: install it (Debian package: libslurm-dev)" >&2 && exit 1; }
 	fi
 	mkdir -p "$home"
