@@ -115,7 +115,7 @@ func (r *Row) value() (value float64, ok bool) {
 	if r.Cut {
 		return 0, false
 	}
-	if value, ok = plainNumber(r.Text); !ok {
+	if value, ok = PlainNumber(r.Text); !ok {
 		value, _, ok = ParseNumber(r.Text)
 	}
 	return value, ok

@@ -19,7 +19,7 @@ const maxDigits = 1400
 // number that no float64 can hold.
 func ParseNumber(text string) (value float64, canonical string, ok bool) {
 	if canonical, ok := plainDecimal(text); ok {
-		if value, ok := exact(canonical); ok {
+		if value, ok := PlainNumber(canonical); ok {
 			return value, canonical, true
 		}
 		value, err := strconv.ParseFloat(text, 64)
@@ -104,26 +104,9 @@ func plainDecimal(text string) (canonical string, ok bool) {
 	return text[begin:end], true
 }
 
-// exact returns the value of a canonical decimal of few digits. These are a whole number and a power of ten that a float64 holds
-// exactly, so that their quotient is rounded once, as it must be.
-func exact(canonical string) (float64, bool) {
-	const most = 15 // digits
-	if len(canonical) > most {
-		return 0, false
-	}
-	whole, decimals := uint64(0), 0
-	for i := range len(canonical) {
-		if canonical[i] == '.' {
-			decimals = len(canonical) - i - 1
-		} else {
-			whole = whole*10 + uint64(canonical[i]-'0')
-		}
-	}
-	return float64(whole) / powersOfTen[decimals], true
-}
-
-// plainNumber returns the value of a number of few digits without sign and exponent, in one pass: what [exact] gives for its canonical form.
-func plainNumber(text string) (float64, bool) {
+// PlainNumber returns the value of a number of few digits without sign and exponent, as nearly all are. It is a whole number and a power of ten that a
+// float64 holds exactly, so that their quotient is rounded once, as it must be: [ParseNumber] gives the same.
+func PlainNumber(text string) (float64, bool) {
 	const most = 15 // digits
 	if len(text) == 0 || len(text) > most {
 		return 0, false

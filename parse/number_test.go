@@ -45,7 +45,7 @@ func FuzzParseNumber(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, s string) {
 		value, canonical, ok := ParseNumber(s)
-		if plain, isPlain := plainNumber(s); isPlain && (!ok || plain != value) {
+		if plain, isPlain := PlainNumber(s); isPlain && (!ok || plain != value) {
 			t.Fatalf("%q: %v in one pass, else %v (%v)", s, plain, value, ok)
 		}
 		if !ok {

@@ -299,44 +299,20 @@ func (d *decoder) integer() (n int64, ok bool) {
 	return n, d.at > start // a digit too many is not what stands behind a number
 }
 
-// powers are those of ten that a float64 holds exactly and a short number needs.
-var powers = [...]float64{1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15}
-
 // float reads a number.
 func (d *decoder) float() (float64, bool) {
-	// Nearly all are decimals of at most 15 digits: the quotient of a whole number and a power of ten which a float64 holds exactly, so that
-	// it is the float64 nearest to the number, as strconv has it, too.
-	const most = 15
 	negative := d.skip('-')
-	start := d.at
-	whole, point, at := uint64(0), -1, d.at
-	for ; at < len(d.text); at++ {
-		if c := d.text[at]; c >= '0' && c <= '9' {
-			whole = whole*10 + uint64(c-'0')
-		} else if c == '.' && point < 0 {
-			point = at
-		} else {
-			break
-		}
+	word := d.word()
+	f, ok := parse.PlainNumber(word)
+	if !ok {
+		var err error
+		f, err = strconv.ParseFloat(word, 64)
+		ok = err == nil && word[0] >= '0' && word[0] <= '9'
 	}
-	digits, decimals := at-start, 0
-	if point >= 0 {
-		digits, decimals = digits-1, at-point-1
-	}
-	if digits > most || digits == 0 || at == len(d.text) || (d.text[at] != ',' && d.text[at] != '}') || point == start || point == at-1 {
-		word := d.word()
-		f, err := strconv.ParseFloat(word, 64)
-		if negative {
-			f = -f
-		}
-		return f, err == nil && word[0] >= '0' && word[0] <= '9'
-	}
-	d.at = at
-	f := float64(whole) / powers[decimals]
 	if negative {
 		f = -f
 	}
-	return f, true
+	return f, ok
 }
 
 // string reads a text.
