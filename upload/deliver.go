@@ -258,7 +258,7 @@ func (d *delivery) keepReceipts(ctx context.Context) {
 		for _, n := range group {
 			receipts = append(receipts, n.receipts...)
 		}
-		if failed == nil {
+		if failed == nil && len(receipts) > 0 {
 			if failed = d.box.Settle(ctx, d.target, receipts); failed != nil {
 				d.cancel(failed)
 			}

@@ -78,6 +78,9 @@ func (p *pipeline) deliver(ctx context.Context, db *sqlite.DB, d *dispatch) erro
 			}
 			return nil
 		})
+		if err == nil {
+			s.owed, err = db.OwedCount(ctx, t.String())
+		}
 		if err != nil {
 			return err
 		}
@@ -108,12 +111,7 @@ func (p *pipeline) withhold(r *parse.Result) string {
 // deliverTo delivers what targets are owed, to all of them at the same time, so that a slow or dead one holds up no other, and counts it.
 func (p *pipeline) deliverTo(ctx context.Context, db *sqlite.DB, d *dispatch, all []*sending) error {
 	for _, s := range all {
-		target := s.target.String()
-		var err error
-		if s.owed, err = db.OwedCount(ctx, target); err != nil {
-			return err
-		}
-		p.owing[target] = s.owed + s.tally.Withheld
+		p.owing[s.target.String()] = s.owed + s.tally.Withheld
 	}
 	before, err := db.Version(ctx)
 	if err != nil {
@@ -180,16 +178,16 @@ func (p *pipeline) delivered(ctx context.Context, db *sqlite.DB, s *sending) err
 		return nil
 	}
 	p.condition(exitOwed)
+	st, err := statusOf(ctx, db, target)
+	if err != nil {
+		return err
+	}
 	if tally.Owed > 0 {
-		st, err := statusOf(ctx, db, target)
-		if err != nil {
-			return err
-		}
 		p.report.warn("%d results are still owed to %s: %s; they are kept in %s, and trtperf upload --resume --db %s delivers them",
 			tally.Owed, target, st.LastReason, p.settings.database(), p.settings.database())
 	}
 	if tally.Refused > 0 {
-		return p.refused(ctx, db, target)
+		p.refused(st)
 	}
 	return nil
 }
@@ -334,17 +332,19 @@ func (p *pipeline) resume(ctx context.Context, db *sqlite.DB, d *dispatch, retry
 			return err
 		}
 		if refused > 0 {
-			p.condition(exitOwed)
-			if err := p.refused(ctx, db, t.String()); err != nil {
+			st, err := statusOf(ctx, db, t.String())
+			if err != nil {
 				return err
 			}
+			p.condition(exitOwed)
+			p.refused(st)
 		}
-		owed, err := db.OwedCount(ctx, t.String())
-		if err != nil {
+		s := &sending{target: t}
+		if s.owed, err = db.OwedCount(ctx, t.String()); err != nil {
 			return err
 		}
-		if owed > 0 {
-			all = append(all, &sending{target: t})
+		if s.owed > 0 {
+			all = append(all, s)
 		}
 	}
 	if len(all) == 0 {
@@ -355,14 +355,9 @@ func (p *pipeline) resume(ctx context.Context, db *sqlite.DB, d *dispatch, retry
 }
 
 // refused says what a target has refused and how it is sent again.
-func (p *pipeline) refused(ctx context.Context, db *sqlite.DB, target string) error {
-	st, err := statusOf(ctx, db, target)
-	if err != nil {
-		return err
-	}
+func (p *pipeline) refused(st sqlite.TargetStatus) {
 	p.report.warn("%d results were refused by %s: %s; when the cause is mended, trtperf upload --retry-refused --db %s sends them again",
-		st.Refused, target, st.LastReason, p.settings.database())
-	return nil
+		st.Refused, st.Target, st.LastReason, p.settings.database())
 }
 
 // statusOf is what the outbox knows of one target. All of its entries are read for that.
