@@ -26,7 +26,7 @@ type commit struct {
 
 // store keeps Results and knows which it has already.
 type store interface {
-	// commit also remembers the readings that the Results come from, and others. What it returns is valid until the next call.
+	// commit also remembers the readings that the Results come from, and others.
 	commit(ctx context.Context, results []*parse.Result, readings []parse.Reading) ([]commit, error)
 }
 
@@ -294,9 +294,6 @@ type memory struct {
 	known map[identity]*parse.Result
 	// first are, of light stores, the first places of valid Results.
 	first map[identity]firstPlace
-	// commits are the last ones, which nobody needs when others are made, and places those that they name.
-	commits []commit
-	places  []parse.Source
 }
 
 // firstPlace is where a Result was found first and its test, as small as can be: the Results of one file share its name.
@@ -319,10 +316,7 @@ func (m *memory) commit(_ context.Context, results []*parse.Result, _ []parse.Re
 	if m.known == nil {
 		m.known, m.first = map[identity]*parse.Result{}, map[identity]firstPlace{}
 	}
-	m.commits = slices.Grow(m.commits[:0], len(results))[:len(results)]
-	clear(m.commits)
-	m.places = slices.Grow(m.places[:0], len(results))
-	commits := m.commits
+	commits := make([]commit, len(results))
 	var file *string
 	for i, read := range results {
 		c := &commits[i]
@@ -332,8 +326,7 @@ func (m *memory) commit(_ context.Context, results []*parse.Result, _ []parse.Re
 		first, ok := m.first[key]
 		if ok && old == nil && read.Valid() && (first.test == "" || read.TestID.IsZero() || first.test == read.TestID.String()) {
 			// Of two valid readings a light store keeps the first one's place alone.
-			m.places = append(m.places, parse.Source{File: *first.file, Block: first.block})
-			c.known = &m.places[len(m.places)-1]
+			c.known = &parse.Source{File: *first.file, Block: first.block}
 			continue
 		}
 		if ok && old == nil {
