@@ -52,9 +52,9 @@ type content struct {
 	saved  parse.Values   // for a client's JSON: its metrics
 	// startup are the times of a start-up file.
 	startup parse.Values
-	facts   *systemFacts // for a system or a monitoring file
-	ids     []string     // for a list of unfinished tests
-	text    []byte       // for a configuration
+	facts   systemFacts // for a system or a monitoring file
+	ids     []string    // for a list of unfinished tests
+	text    []byte      // for a configuration
 }
 
 // reportContent is what a results.xml holds.
@@ -299,16 +299,15 @@ func (c *content) next(f located) {
 
 // readFacts reads trtperf-system.BENCHMARK.json, trtperf-job.json, session_properties.csv or gpu_monitoring.csv.
 func (c *content) readFacts(in io.Reader, f located) {
-	c.facts = &systemFacts{}
 	text, err := readSmall(in, maxSystemFile)
 	switch {
 	case err != nil:
 	case f.kind == monitorFile:
 		c.facts.rank = 2
-		err = readMonitoring(bytes.NewReader(text), c.facts)
+		err = readMonitoring(bytes.NewReader(text), &c.facts)
 	case filepath.Ext(f.name) == ".csv":
 		c.facts.rank = 1
-		err = readProperties(bytes.NewReader(text), c.facts)
+		err = readProperties(bytes.NewReader(text), &c.facts)
 	case f.name == build.FileName:
 		err = json.Unmarshal(text, &c.facts.job)
 	default:

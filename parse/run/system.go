@@ -39,10 +39,7 @@ func (r *reader) readSystem(f *located) {
 		r.note(parse.Error, BadSystem, f.Path, 0, pathless(f.Path, c.err)+": the run was read without it")
 	default:
 		r.count()
-		facts := systemFacts{}
-		if c.facts != nil {
-			facts = *c.facts
-		}
+		facts := c.facts
 		facts.dir, facts.given = f.abs, f.Given()
 		r.systems = append(r.systems, facts)
 	}
