@@ -35,9 +35,6 @@ const (
 	aiPerf     = "AIPerf results: trtperf does not read these, only the reports of serving benchmarks and trtllm-bench"
 )
 
-// promptsLandmark is the place of "num_prompt" among the landmarks.
-const promptsLandmark = 1
-
 // landmarks are all the words that are searched for outside of blocks. None is shorter than ten bytes: the shorter the shortest, the
 // slower the search.
 var landmarks = []landmark{
@@ -81,6 +78,9 @@ var landmarks = []landmark{
 	{"srun: error: ", death, ""},
 	{" CANCELLED AT ", death, ""},
 }
+
+// promptsLandmark is the place of "num_prompt" among the landmarks.
+var promptsLandmark = slices.IndexFunc(landmarks, func(l landmark) bool { return l.word == "num_prompt" })
 
 // looker looks for landmarks in lines.
 type looker struct {

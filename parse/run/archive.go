@@ -42,7 +42,7 @@ func readArchive(ctx context.Context, f located, raw io.Reader, opt *Options) *R
 				return ctx.Err()
 			}
 		}
-		m := locate(input.File{Path: f.Path + "/" + e.Path, Root: f.Path, Size: e.Size, Modified: e.Modified}, filepath.Join(dir, filepath.Dir(filepath.FromSlash(e.Path))))
+		m := locate(input.File{Path: f.Path + "/" + e.Path, Root: f.Path, Size: e.Size, Modified: e.Modified}, filepath.Join(dir, filepath.Dir(filepath.FromSlash(e.Path))), placeOf)
 		if collected != nil {
 			collected.place(&m)
 		}

@@ -55,7 +55,7 @@ func TestFileChangesWhileRead(t *testing.T) {
 					t.Error(err)
 				}
 			}}
-			r := newReader(ctx, groupFiles([]located{locate(input.File{Path: path, Root: path}, filepath.Dir(path))})[0], opt)
+			r := newReader(ctx, groupFiles([]located{locate(input.File{Path: path, Root: path}, filepath.Dir(path), placeOf)})[0], opt)
 			r.read()
 			told := slices.ContainsFunc(r.Diagnostics, func(d parse.Diagnostic) bool { return d.Code == ChangedWhile && d.File == path })
 			if len(r.Results) != c.results || !told || r.Inputs.Failed != 0 {

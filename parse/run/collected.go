@@ -138,7 +138,7 @@ func (c *collection) leftOut(shown, root string, problem func(path string, err e
 				problem(filepath.Join(shown, source), fmt.Errorf("%s could not be read when the run was collected: %s", l.Source, l.Reason))
 				continue
 			}
-			f := locate(input.File{Path: filepath.Join(shown, source), Root: root, Size: -1}, filepath.Join(c.root, filepath.Dir(source)))
+			f := locate(input.File{Path: filepath.Join(shown, source), Root: root, Size: -1}, filepath.Join(c.root, filepath.Dir(source)), placeOf)
 			f.kind, f.excluded, f.content = secretFile, l.Reason, &content{}
 			if !yield(f) {
 				return

@@ -29,8 +29,8 @@ type located struct {
 // packings are the endings of compressed files.
 var packings = []string{".gz", ".zst", ".xz", ".bz2"}
 
-// locate looks up what a file's name tells. Dir is its directory, absolute.
-func locate(f input.File, dir string) located {
+// locate looks up what a file's name tells, with placeOf or a walker's. Dir is its directory, absolute.
+func locate(f input.File, dir string, placeOf func(base string) place) located {
 	name := unpacked(filepath.Base(f.Path))
 	return located{File: f, place: placeOf(name), abs: dir, name: name}
 }

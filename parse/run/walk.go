@@ -123,8 +123,7 @@ func (w *walker) hand(files []located) {
 
 // locate looks up what a file's name tells, and whether it is left out.
 func (w *walker) locate(f input.File, dir string) located {
-	name := unpacked(filepath.Base(f.Path))
-	l := located{File: f, place: w.placeOf(name), abs: dir, name: name}
+	l := locate(f, dir, w.placeOf)
 	if f.Given() {
 		return l
 	}
