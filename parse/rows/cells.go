@@ -154,7 +154,7 @@ func (c *cells) quotes(add func([]byte)) error {
 					return nil
 				}
 				c.r.Discard(2)
-				add([]byte{'"'})
+				c.within([]byte{'"'}, add)
 				break
 			}
 			if window[end+1] != '"' {
@@ -171,14 +171,13 @@ func (c *cells) quotes(add func([]byte)) error {
 
 // within takes a piece of a quoted cell.
 func (c *cells) within(piece []byte, add func([]byte)) {
-	if c.cr && bytes.HasPrefix(piece, []byte{'\n'}) {
-		piece = piece[1:] // the line end was counted with its CR
-	}
-	if len(piece) > 0 {
-		c.cr = piece[len(piece)-1] == '\r'
-	}
 	if len(piece) == 0 {
 		return
+	}
+	follows := c.cr && piece[0] == '\n'
+	c.cr = piece[len(piece)-1] == '\r'
+	if follows {
+		piece = piece[1:] // the line end was counted with its CR
 	}
 	c.line += bytes.Count(piece, []byte{'\n'})
 	for i := bytes.IndexByte(piece, '\r'); i >= 0; i = bytes.IndexByte(piece, '\r') {

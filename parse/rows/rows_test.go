@@ -217,6 +217,7 @@ func TestCorpus(t *testing.T) {
 // On what encoding/csv reads too, both read the same cells.
 func FuzzScanner(f *testing.F) {
 	f.Add("a,SEQ_THROUGHPUT,1,valid\nb,x,2,\n")
+	f.Add("a,\"\r\"\"\n\",1,valid\na,\"\r\n\n\",2,valid\n")
 	f.Add("\"a\"\"b\",\"c\nd\",1,valid\r\n\n,,,\n")
 	f.Fuzz(func(t *testing.T, body string) {
 		file := "network_name,metric_type,perf_metric,state\n" + body
