@@ -48,6 +48,9 @@ func Merge(old, read *Result) *Result {
 // joined returns the metrics of both. Those of the second count, unless the first has the same number with more digits, as a client's JSON
 // does.
 func joined(first, second Values) Values {
+	if len(first) == 0 {
+		return second
+	}
 	all := slices.Clone(second)
 	for name, v := range first.All() {
 		if other, ok := second.Lookup(name); !ok || len(v.Text) > len(other.Text) && other.Rounds(v.Value) {

@@ -20,8 +20,8 @@ type commit struct {
 	merged *parse.Result
 	// known is where the store knew the Result from already; nil for a new one and for the same place read again.
 	known *parse.Source
-	// disagrees is the test that the store has for it, where this reading names another one.
-	disagrees parse.TestID
+	// disagrees is the test that the store has for it, where this reading names another one; else nil.
+	disagrees *parse.TestID
 }
 
 // store keeps Results and knows which it has already.
@@ -190,7 +190,7 @@ func (p *pipeline) tell(r *runs.Run, commits []commit) {
 		if c.known != nil {
 			p.report.duplicate(id, read.Source, *c.known)
 		}
-		if !c.disagrees.IsZero() {
+		if c.disagrees != nil {
 			p.report.diagnostic(parse.Diagnostic{Severity: parse.Warning, Code: copiesDisagree, File: read.Source.File, Line: read.Source.Line,
 				Message: fmt.Sprintf("the result %s is known from test %s and names %s here; the first one stays", id[:12], c.disagrees, read.TestID)})
 		}
@@ -335,7 +335,7 @@ func (m *memory) commit(_ context.Context, results []*parse.Result, _ []parse.Re
 		if old != nil {
 			c.known = &old.Source
 			if !old.TestID.IsZero() && !read.TestID.IsZero() && !old.TestID.SameTest(read.TestID) {
-				c.merged, c.disagrees = old, old.TestID
+				c.merged, c.disagrees = old, &old.TestID
 				continue
 			}
 			if !m.light || !old.Valid() || !read.Valid() {

@@ -143,7 +143,10 @@ func (l localStore) commit(ctx context.Context, results []*parse.Result, reading
 	}
 	commits := make([]commit, len(committed))
 	for i, c := range committed {
-		commits[i] = commit{merged: c.Result, known: c.Known, disagrees: c.Disagrees}
+		commits[i] = commit{merged: c.Result, known: c.Known}
+		if !c.Disagrees.IsZero() {
+			commits[i].disagrees = &committed[i].Disagrees
+		}
 	}
 	return commits, nil
 }

@@ -144,6 +144,9 @@ type duplicateEvent struct {
 }
 
 func (r *reporter) duplicate(id string, at parse.Source, known parse.Source) {
+	if r.events == nil && r.quiet {
+		return // there may be many
+	}
 	r.event(duplicateEvent{"duplicate", parse.Duplicate{ID: id, Source: at}})
 	r.say("copy     %s block %d: the result is known from %s block %d", at.File, at.Block, known.File, known.Block)
 }
