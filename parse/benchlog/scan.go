@@ -27,8 +27,9 @@ type Scanner struct {
 	all   []*task   // the same tasks
 	order []*opened // blocks that have not been given out, in the order of their headers
 	ended bool      // some of these may be final
-	block *Block
-	done  bool
+	// given is the block that was given out, spare one that can be used again; nil for none.
+	given, spare *opened
+	done         bool
 
 	asked     *int64
 	askedLine int
@@ -93,6 +94,7 @@ func NewScanner(r io.Reader, e *Expressions) *Scanner {
 
 // Scan reads to the next block. It is false at the end of the log, or where reading fails.
 func (s *Scanner) Scan() bool {
+	s.reuse()
 	for {
 		// A task that falls silent must not hold back the blocks of the others.
 		i := -1
@@ -101,13 +103,14 @@ func (s *Scanner) Scan() bool {
 			s.ended = i >= 0
 		}
 		if i >= 0 {
-			s.block = &s.order[i].Block
-			if o := s.order[i]; int(o.form) < len(forms) {
-				s.block.Framework = forms[o.form].framework
+			o := s.order[i]
+			s.given = o
+			if int(o.form) < len(forms) {
+				o.Framework = forms[o.form].framework
 			}
 			if s.done && len(s.order) == 1 {
 				for _, h := range s.hits { // those behind the last block
-					parse.HitsOf(&s.block.Hits, h.Metric).Join(h)
+					parse.HitsOf(&o.Hits, h.Metric).Join(h)
 				}
 			}
 			s.order = slices.Delete(s.order, i, i+1)
@@ -130,6 +133,16 @@ func (s *Scanner) Scan() bool {
 			s.line(l)
 		}
 	}
+}
+
+// reuse takes back the block that was given out, unless a line to come may need to know of it.
+func (s *Scanner) reuse() {
+	o := s.given
+	s.given = nil
+	if o == nil || o == s.latest || slices.ContainsFunc(s.all, func(t *task) bool { return t.block == o }) {
+		return
+	}
+	s.spare = o
 }
 
 // plain takes a line of an open block, of a task without a label, that needs no close look: it holds neither a label nor a header nor what a
@@ -206,8 +219,8 @@ func (s *Scanner) growing() bool {
 	return false
 }
 
-// Block returns the block that Scan has read.
-func (s *Scanner) Block() *Block { return s.block }
+// Block returns the block that Scan has read. It is valid until the next call of Scan; what it refers to stays.
+func (s *Scanner) Block() *Block { return &s.given.Block }
 
 // Err returns the error of the reader. Text of any kind is no error.
 func (s *Scanner) Err() error { return s.lines.err }
@@ -394,7 +407,11 @@ func (s *Scanner) open(label string, before []byte, width, number int) {
 	}
 	t.details, t.title = nil, sectionTitle{}
 	s.count++
-	o := &opened{prefix: prefix(bytes.Clone(before)), width: width, form: uint8(len(forms)), recent: &s.rows, rows: usualRows}
+	o := s.spare
+	if s.spare = nil; o == nil {
+		o = &opened{}
+	}
+	*o = opened{prefix: prefix(bytes.Clone(before)), width: width, form: uint8(len(forms)), recent: &s.rows, rows: usualRows}
 	if s.latest != nil {
 		o.rows = len(s.latest.Rows) // a client's blocks have equally many
 	}

@@ -9,6 +9,7 @@ import (
 	"io"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"github.com/trtperf/trtperf/parse"
 	"github.com/trtperf/trtperf/parse/benchlog"
@@ -66,7 +67,7 @@ type reportContent struct {
 
 // block is a block with its place.
 type block struct {
-	*benchlog.Block
+	benchlog.Block
 	source parse.Source
 }
 
@@ -201,7 +202,10 @@ func (c *content) scan(in io.Reader, f located, opt *Options) {
 func (c *content) nextBlocks(f located) {
 	c.blocks, c.notes = nil, nil
 	for c.scanner.Scan() {
-		if c.blocks = append(c.blocks, placed(c.scanner.Block(), parse.Source{File: f.Path})); len(c.blocks) == blocksAtOnce {
+		if c.blocks == nil {
+			c.blocks = *blockRooms.Get().(*[]block)
+		}
+		if c.blocks = appendPlaced(c.blocks, c.scanner.Block(), parse.Source{File: f.Path}); len(c.blocks) == blocksAtOnce {
 			return
 		}
 	}
@@ -212,18 +216,32 @@ func (c *content) nextBlocks(f located) {
 	}
 }
 
-// placed is a block of a text that begins at a place.
-func placed(found *benchlog.Block, at parse.Source) block {
-	b := block{Block: found, source: at}
-	first := max(at.Line, 1) // where the text starts inside the file
+// blockRooms are lists of blocks that nobody needs any more.
+var blockRooms = sync.Pool{New: func() any { return new([]block) }}
+
+// recycle gives the list of the blocks to files that are still to be read.
+func (c *content) recycle() {
+	clear(c.blocks)
+	room := c.blocks[:0]
+	blockRooms.Put(&room)
+	c.blocks = nil
+}
+
+// appendPlaced appends a block of a text that begins at a place.
+func appendPlaced(blocks []block, found *benchlog.Block, at parse.Source) []block {
+	blocks = append(blocks, block{*found, at})
+	b := &blocks[len(blocks)-1]
+	before := max(at.Line, 1) - 1 // the file's lines before the text
 	b.source.Block = b.Number
-	b.source.Line, b.source.EndLine = b.Line+first-1, b.EndLine+first-1
-	for _, rows := range [][]parse.Row{b.Rows, b.Trailer} {
-		for i := range rows {
-			rows[i].Line += first - 1
+	b.source.Line, b.source.EndLine = b.Line+before, b.EndLine+before
+	if before > 0 {
+		for _, rows := range [][]parse.Row{b.Rows, b.Trailer} {
+			for i := range rows {
+				rows[i].Line += before
+			}
 		}
 	}
-	return b
+	return blocks
 }
 
 // end takes what a scanner says of a log at its end.
@@ -238,7 +256,7 @@ func (c *content) scanText(in io.Reader, at parse.Source, opt *Options) ([]block
 	var blocks []block
 	scanner := benchlog.NewScanner(in, opt.exprs)
 	for scanner.Scan() {
-		blocks = append(blocks, placed(scanner.Block(), at))
+		blocks = appendPlaced(blocks, scanner.Block(), at)
 	}
 	c.end(scanner, at.File, max(at.Line, 1))
 	return blocks, scanner.Err()

@@ -151,6 +151,9 @@ func (r *reader) takePart(f *located, c *content, only *testCase) {
 		}
 		r.alone = len(r.group.tests) == 0 && len(r.group.around) == 1
 		r.finish(t)
+		if r.alone {
+			c.recycle()
+		}
 	}
 	if !c.hasMore() {
 		if c.done != nil && c.done() {

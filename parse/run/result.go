@@ -16,7 +16,7 @@ import (
 const tensorRTLLM = "TensorRT-LLM"
 
 // result makes a Result of a block. The indices are nil where nothing tells them.
-func (r *reader) result(t *test, b block, server, client *int) *parse.Result {
+func (r *reader) result(t *test, b *block, server, client *int) *parse.Result {
 	result := parse.NewResult()
 	result.TestID, result.Module, result.Function, result.Mode, result.Role = t.id, t.module, t.function, t.mode, t.role
 	result.Server.Index, result.Client.Index = server, client
@@ -82,7 +82,7 @@ func (t *test) planned(server, client *int) *plannedClient {
 }
 
 // label fills in what was measured: from the YAML, else from the id, else from the log.
-func (r *reader) label(result *parse.Result, t *test, b block, planned *plannedClient) {
+func (r *reader) label(result *parse.Result, t *test, b *block, planned *plannedClient) {
 	if planned != nil {
 		result.Server.Name = planned.server.Name
 		result.Client = planned.client.Client

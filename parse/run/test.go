@@ -240,7 +240,7 @@ func (r *reader) finish(t test) {
 	}
 	var results []*parse.Result
 	ambiguous := map[string][]*parse.Result{}
-	add := func(b block, server, client *int) *parse.Result {
+	add := func(b *block, server, client *int) *parse.Result {
 		result := r.result(&t, b, server, client)
 		for _, known := range results {
 			if known.ID == result.ID {
@@ -252,8 +252,8 @@ func (r *reader) finish(t test) {
 		return result
 	}
 	for _, c := range t.clients {
-		for _, b := range c.blocks {
-			result := add(b, &c.server, &c.client)
+		for i := range c.blocks {
+			result := add(&c.blocks[i], &c.server, &c.client)
 			if !slices.Contains(ambiguous[c.file], result) {
 				ambiguous[c.file] = append(ambiguous[c.file], result)
 			}
@@ -263,8 +263,8 @@ func (r *reader) finish(t test) {
 		}
 	}
 	servers, clients := r.assign(&t)
-	for i, b := range t.blocks {
-		add(b, servers(i), clients(i))
+	for i := range t.blocks {
+		add(&t.blocks[i], servers(i), clients(i))
 	}
 	if t.plan != nil && len(t.clients) == 0 && len(results) > t.expected() {
 		ambiguous[t.place] = results
