@@ -179,19 +179,21 @@ type recent struct {
 	// followed gives for a label's number the plain label that followed it the last time, and for 0 the one that began a block: the
 	// blocks of one client have the same labels in the same order, so that most need not be looked up. A number 0 is none.
 	followed [256]uint8
-	// labels are rows without values that have labels of no known plain form: each is looked up once in a log.
+	// labels are rows without values that have labels of no known plain form, so that each is looked up once.
 	labels map[string]parse.Row
 }
 
+// mostLabels is how many of these are kept, none of them longer than a plain line.
+const mostLabels = 100
+
 // labelled returns the row with what is known of its label.
 func (r *recent) labelled(row parse.Row) parse.Row {
-	const most = 100
 	if r == nil {
 		return row
 	}
 	with, ok := r.labels[row.Label]
 	if !ok {
-		if len(r.labels) == most {
+		if len(r.labels) == mostLabels || len(row.Label) > mostPlain {
 			return row
 		}
 		if r.labels == nil {

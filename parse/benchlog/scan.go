@@ -21,20 +21,20 @@ const idle = 200
 // Scanner reads the blocks of a log, one after another. Memory stays flat, whatever the log's size.
 type Scanner struct {
 	lines *lines
-	// tasks are those of the job by their labels; without labels there is one.
-	tasks map[string]*task
-	whole *task     // that without a label, or nil
-	all   []*task   // the same tasks
-	order []*opened // blocks that have not been given out, in the order of their headers
-	ended bool      // some of these may be final
+	*room
+	// labelled are those of the job's tasks that have labels, by these.
+	labelled map[string]*task
+	whole    *task     // that without a label, or nil
+	all      []*task   // all tasks
+	order    []*opened // blocks that have not been given out, in the order of their headers
+	ended    bool      // some of these may be final
 	// given is the block that was given out, spare one that can be used again; nil for none.
 	given, spare *opened
 	done         bool
 
 	asked     *int64
 	askedLine int
-	namespace []byte // the text behind the last "Namespace(" with num_prompts=
-	// namespaceLine is its line, 0 without one.
+	// namespaceLine is the line of the namespace, 0 without one.
 	namespaceLine int
 	latest        *opened // the block whose header was the last one
 
@@ -48,9 +48,28 @@ type Scanner struct {
 	// own are the user's own expressions, or nil; hits are those of InLog since the last block.
 	own  *search
 	hits []parse.Hits
-	look looker
+}
 
-	rows recent
+// room is what a Scanner works with. The next one goes on with it: most logs are short, and what their rows are is learnt from the logs before.
+type room struct {
+	rows      recent
+	look      looker
+	namespace []byte // the text behind the last "Namespace(" with num_prompts=
+}
+
+var rooms = sync.Pool{New: func() any { return &room{} }}
+
+// release gives the room back, without what is large or full.
+func (s *Scanner) release() {
+	const most = 16 << 10
+	if cap(s.namespace) > most {
+		s.namespace = nil
+	}
+	if len(s.rows.labels) == mostLabels {
+		clear(s.rows.labels)
+	}
+	rooms.Put(s.room)
+	s.room = nil
 }
 
 // usualRows is how many rows most blocks have at most.
@@ -84,7 +103,7 @@ type task struct {
 
 // NewScanner returns a Scanner of a log, which looks for expressions of the user's own too; nil has none.
 func NewScanner(r io.Reader, e *Expressions) *Scanner {
-	s := &Scanner{tasks: map[string]*task{}}
+	s := &Scanner{room: rooms.Get().(*room)}
 	if e != nil {
 		s.own = &e.client
 	}
@@ -258,6 +277,7 @@ func (s *Scanner) Summary() Summary {
 func (s *Scanner) finish() {
 	s.done = true
 	s.lines.release()
+	s.release()
 	for _, o := range s.order {
 		if !o.closed {
 			o.End = EndOfLog
@@ -314,7 +334,7 @@ func (s *Scanner) row(text []byte, number int, last bool) {
 		}
 		return
 	}
-	t := s.tasks[label]
+	t := s.known(label)
 	if t == nil && label != "" {
 		// A digit and a colon may stand at a line's beginning without being a task's label.
 		t, line = s.whole, text
@@ -347,17 +367,30 @@ func (s *Scanner) row(text []byte, number int, last bool) {
 	s.outside(t, line, number, last, found)
 }
 
+// known returns the task with a label, or nil.
+func (s *Scanner) known(label string) *task {
+	if label == "" {
+		return s.whole // mostly so
+	}
+	return s.labelled[label]
+}
+
 // task returns the task with a label, which may be new.
 func (s *Scanner) task(label string) *task {
-	t := s.tasks[label]
-	if t == nil {
-		t = &task{}
-		s.tasks[label] = t
-		if label == "" {
-			s.whole = t
-		}
-		s.all = append(s.all, t)
+	t := s.known(label)
+	if t != nil {
+		return t
 	}
+	t = &task{}
+	switch {
+	case label == "":
+		s.whole = t
+	case s.labelled == nil:
+		s.labelled = map[string]*task{label: t}
+	default:
+		s.labelled[label] = t
+	}
+	s.all = append(s.all, t)
 	return t
 }
 
@@ -438,7 +471,7 @@ func (s *Scanner) collapsed(label string, text []byte, number int, last bool) {
 			s.open(label, part[:h.start], h.width, number)
 			continue
 		}
-		t := s.tasks[label]
+		t := s.known(label)
 		if t.block.closed || !t.block.take(part, number, last && i == len(parts)-1) {
 			s.outside(t, part, number, last && i == len(parts)-1, s.look.in(s.lines.finder, part))
 		}
