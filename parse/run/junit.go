@@ -145,6 +145,9 @@ func (r *reader) readUnfinished(f *located) {
 			r.note(parse.Warning, BadTestID, f.Path, 0, err.Error())
 			continue
 		}
+		if r.unfinished == nil {
+			r.unfinished = map[string]string{}
+		}
 		r.unfinished[id.ID+id.Suffix] = f.Path
 	}
 }

@@ -33,8 +33,7 @@ type reader struct {
 }
 
 func newReader(ctx context.Context, g *group, opt *Options) *reader {
-	return &reader{Run: &Run{}, ctx: ctx, opt: opt, group: g, unfinished: map[string]string{}, configs: map[string]bool{},
-		unknown: map[[2]string]bool{}}
+	return &reader{Run: &Run{}, ctx: ctx, opt: opt, group: g}
 }
 
 // read reads the group.

@@ -54,6 +54,9 @@ func (r *reader) result(t *test, b *block, server, client *int) *parse.Result {
 			if told(d.Label) { // twice in the block
 				continue
 			}
+			if r.unknown == nil {
+				r.unknown = map[[2]string]bool{}
+			}
 			r.unknown[[2]string{d.File, d.Label}] = true
 		}
 		r.Diagnostics = append(r.Diagnostics, d)

@@ -167,8 +167,7 @@ func (r *reader) plan(t *test) {
 		r.configFailed(path, shown, err)
 		return
 	}
-	if !r.configs[absolute(path)] {
-		r.configs[absolute(path)] = true
+	if r.used(path) {
 		r.count()
 	}
 	p, err := c.Plan(id, t.era)
@@ -217,11 +216,21 @@ func (r *reader) findConfig(dirs []string, id parse.TestID) (path string, text [
 	return "", nil, nil
 }
 
+// used notes that a test used a configuration file, and reports whether it is the first.
+func (r *reader) used(path string) (first bool) {
+	if r.configs == nil {
+		r.configs = map[string]bool{}
+	}
+	path = absolute(path)
+	first = !r.configs[path]
+	r.configs[path] = true
+	return first
+}
+
 func (r *reader) configFailed(path, shown string, err error) {
-	if r.configs[absolute(path)] {
+	if !r.used(path) {
 		return
 	}
-	r.configs[absolute(path)] = true
 	r.Found++
 	r.Inputs.Failed++
 	r.note(parse.Error, BadConfig, shown, 0, pathless(shown, err)+": the run was read without its configuration")
