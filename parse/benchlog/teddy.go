@@ -262,12 +262,13 @@ func (f *finder) skip(text []byte, odd func(line []byte) bool) (begin, lines int
 		if n, feeds, why = f.look(text[at:]); n > 0 {
 			// Only a line that lies around this place can be long without having been seen before.
 			if place := at + (n-1)/cell*cell; place >= asked {
-				begin := lineBegin(text, place)
 				size := bytes.IndexByte(text[place:], '\n')
 				if size < 0 {
 					size = len(text) - place
-				} else if line := text[begin : place+size]; len(line) >= cell && odd(line) {
-					return begin, lines + bytes.Count(text[min(at, begin):begin], []byte{'\n'}), true
+				} else if end := place + size; end >= cell && bytes.IndexByte(text[end-cell:end], '\n') < 0 {
+					if begin := lineBegin(text, place); odd(text[begin:end]) {
+						return begin, lines + bytes.Count(text[min(at, begin):begin], []byte{'\n'}), true
+					}
 				}
 				asked = place + size
 			}
