@@ -83,7 +83,7 @@ type knownLabel struct {
 // knownLabels are those that the standard metric table and the settings have.
 var knownLabels = func() map[string]*knownLabel {
 	all := map[string]*knownLabel{}
-	for i, m := range standardMetrics() {
+	for i, m := range standardTable().rows {
 		for _, label := range m.Labels {
 			all[label] = &knownLabel{text: label, row: i, identity: identityLabelOf(label)}
 		}

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // Direction says which change of a metric is an improvement.
@@ -156,8 +157,10 @@ type brief struct {
 
 func (m *Metric) brief() brief { return brief{name: m.Name, unit: m.Unit, place: m.Place} }
 
-// Metrics returns the standard metric table.
-func Metrics() *Table {
+// Metrics returns the standard metric table. It is the same one each time, and nobody may change its rows.
+func Metrics() *Table { return standardTable() }
+
+var standardTable = sync.OnceValue(func() *Table {
 	t := &Table{}
 	for _, m := range standardMetrics() {
 		if err := t.add(m); err != nil {
@@ -165,7 +168,7 @@ func Metrics() *Table {
 		}
 	}
 	return t
-}
+})
 
 // With returns a table that also has the user's own rows. They must have a name, a label, a unit and a direction; the columns
 // follow from the name where they are empty. Names and labels of the standard rows are taken.
@@ -249,12 +252,14 @@ func (t *Table) ByName(name string) *Metric {
 
 // startupName are the times that servers take to start, "ctx_" and "gen_" before those of workers. Source: the start-up metrics of
 // TensorRT-LLM's harness.
-var startupName = regexp.MustCompile(`^(ctx_|gen_)?(draft_model_)?(total_model_loading|(draft_)?(checkpoint_preparation|weight_population|checkpoint_finalization|` +
-	`checkpoint_pipeline)|post_load_processing)_seconds$`)
+var startupName = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^(ctx_|gen_)?(draft_model_)?(total_model_loading|(draft_)?(checkpoint_preparation|weight_population|checkpoint_finalization|` +
+		`checkpoint_pipeline)|post_load_processing)_seconds$`)
+})
 
 // startup returns the metric of a start-up time, or nil.
 func startup(name string) *Metric {
-	if !strings.HasSuffix(name, "_seconds") || !startupName.MatchString(name) {
+	if !strings.HasSuffix(name, "_seconds") || !startupName().MatchString(name) {
 		return nil
 	}
 	row := Metric{Name: name, Labels: []string{name}, Unit: "s", Direction: SmallerBetter, Place: BehindBlock, Full: name}.complete()
@@ -262,7 +267,7 @@ func startup(name string) *Metric {
 }
 
 // Startup reports whether the metric is the time that servers take to start. It comes from a file of its own and never from a block.
-func (m *Metric) Startup() bool { return startupName.MatchString(m.Name) }
+func (m *Metric) Startup() bool { return startupName().MatchString(m.Name) }
 
 // ByLabel returns the row that knows a printed label, or nil.
 func (t *Table) ByLabel(label string) *Metric {
@@ -275,16 +280,20 @@ func (t *Table) ByLabel(label string) *Metric {
 // Time breakdowns have spans of any name, so their metrics are no rows of the table but made when they are met. Source: the lines
 // "Time Breakdown <span> <stat> (ms): <v>" and the names tb_<span>_<stat> of TensorRT-LLM's harness.
 var (
-	breakdownLabel = regexp.MustCompile(`^Time Breakdown (\w+) (mean|median|p75|p99) \(ms\)$`)
-	breakdownName  = regexp.MustCompile(`^tb_(\w+)_(mean|median|p75|p99)$`)
+	breakdownLabel = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`^Time Breakdown (\w+) (mean|median|p75|p99) \(ms\)$`)
+	})
+	breakdownName = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`^tb_(\w+)_(mean|median|p75|p99)$`)
+	})
 )
 
 // breakdown returns the metric of a time breakdown that a label or a name means, or nil.
-func breakdown(form *regexp.Regexp, text string) *Metric {
+func breakdown(form func() *regexp.Regexp, text string) *Metric {
 	if !strings.HasPrefix(text, "tb_") && !strings.HasPrefix(text, "Time Breakdown ") {
 		return nil
 	}
-	m := form.FindStringSubmatch(text)
+	m := form().FindStringSubmatch(text)
 	if m == nil {
 		return nil
 	}

@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // Suite is the family of tests whose grammar a TestID follows.
@@ -77,10 +78,14 @@ var subModes = map[string]bool{
 }
 
 var (
-	nodeID     = regexp.MustCompile(`(?s)^(?:(.+?)::)?(?:[A-Za-z_]\w*::)?([A-Za-z_]\w*)\[(.*)\](.*)$`)
+	nodeID = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`(?s)^(?:(.+?)::)?(?:[A-Za-z_]\w*::)?([A-Za-z_]\w*)\[(.*)\](.*)$`)
+	})
 	suffixLoad = regexp.MustCompile(`^(?:_con:|-con-)([0-9]{1,9})$`)
 	// A test file's directories are Python packages in lower case; a stage or a platform before them is not.
-	testFile = regexp.MustCompile(`(?:^|/)((?:[a-z_][a-z0-9_]*/)*test_[\w.-]*\.py)$`)
+	testFile = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`(?:^|/)((?:[a-z_][a-z0-9_]*/)*test_[\w.-]*\.py)$`)
+	})
 )
 
 // ParseTestID reads a test id: a pytest node id ("[stage/]module.py::function[id]"), a test name ("function[id]") or the
@@ -91,9 +96,9 @@ func ParseTestID(text string) (TestID, error) {
 	if text == "" {
 		return TestID{}, fmt.Errorf("empty test id")
 	}
-	if m := nodeID.FindStringSubmatch(text); m != nil {
+	if m := nodeID().FindStringSubmatch(text); m != nil {
 		t.Module, t.Function, t.ID, t.Suffix = m[1], m[2], m[3], m[4]
-		if d := testFile.FindStringSubmatchIndex(t.Module); d != nil && d[2] > 0 {
+		if d := testFile().FindStringSubmatchIndex(t.Module); d != nil && d[2] > 0 {
 			t.Stage, t.Module = strings.TrimSuffix(t.Module[:d[2]], "/"), t.Module[d[2]:]
 		}
 	}

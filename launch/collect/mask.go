@@ -6,12 +6,15 @@ import (
 	"errors"
 	"io"
 	"regexp"
+	"sync"
 )
 
 // secretName matches what stands before the value of an environment variable that looks like a secret, in shell text, YAML, JSON and what
 // Python prints of a dictionary; and of the one key of a configuration that is a secret. Groups: the name's closing quote, the sign.
-var secretName = regexp.MustCompile(`\b(?:[A-Z0-9_]*(?:TOKEN|PASSWORD|PASSWD|PASSPHRASE|SECRET|API_?KEY|ACCESS_KEY|SECRET_KEY|PRIVATE_KEY|AUTH_KEY|AUTH_HEADER|` +
-	`CREDENTIALS?)[0-9]*|internal_request_auth_key)(\\*["'])?(=|[ \t]+=[ \t]+|[ \t]*:[ \t]*)`)
+var secretName = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`\b(?:[A-Z0-9_]*(?:TOKEN|PASSWORD|PASSWD|PASSPHRASE|SECRET|API_?KEY|ACCESS_KEY|SECRET_KEY|PRIVATE_KEY|AUTH_KEY|AUTH_HEADER|` +
+		`CREDENTIALS?)[0-9]*|internal_request_auth_key)(\\*["'])?(=|[ \t]+=[ \t]+|[ \t]*:[ \t]*)`)
+})
 
 // triggers are texts of which a line with a secret holds one; most text holds none, and the expression is slow.
 var triggers = [][]byte{[]byte("TOKEN"), []byte("PASS"), []byte("SECRET"), []byte("KEY"), []byte("CREDENTIAL"), []byte("auth_key")}
@@ -89,7 +92,7 @@ func (m *masker) line(b []byte) {
 		return
 	}
 	for at := 0; ; {
-		loc := secretName.FindSubmatchIndex(b[at:])
+		loc := secretName().FindSubmatchIndex(b[at:])
 		if loc == nil {
 			return
 		}

@@ -190,7 +190,7 @@ func TestDeadRoleWords(t *testing.T) {
 		"srun: launch/slurm: launch_p_step_launch: StepId=7.1 aborted before step completely launched.": false,
 		"RuntimeError: the test itself deals with it":                                                   false,
 	} {
-		if got := srunFailed.MatchString("before\n" + line + "\nafter"); got != want {
+		if got := srunFailed().MatchString("before\n" + line + "\nafter"); got != want {
 			t.Errorf("%q: %v, want %v", line, got, want)
 		}
 	}

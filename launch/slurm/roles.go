@@ -6,6 +6,7 @@ import (
 	"os"
 	"regexp"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/trtperf/trtperf/launch"
@@ -13,8 +14,10 @@ import (
 )
 
 // srunFailed is what srun prints into a role's log when the step has failed or was never made. What it prints while it waits for nodes is none.
-var srunFailed = regexp.MustCompile(`(?m)^srun: (?:fatal: |error: (?:.*: tasks? .*: (?:Exited with exit code (\d+)|Killed|Terminated|Aborted|Segmentation fault|Bus error|Illegal instruction|Floating point exception)|` +
-	`Unable to create step|Unable to confirm allocation|Task launch for|Application launch failed|Timed out waiting for job step|Job step .*aborted)).*$`)
+var srunFailed = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`(?m)^srun: (?:fatal: |error: (?:.*: tasks? .*: (?:Exited with exit code (\d+)|Killed|Terminated|Aborted|Segmentation fault|Bus error|Illegal instruction|Floating point exception)|` +
+		`Unable to create step|Unable to confirm allocation|Task launch for|Application launch failed|Timed out waiting for job step|Job step .*aborted)).*$`)
+})
 
 // roleTail is how much of a log's end is looked through.
 const roleTail = 64 << 10
@@ -69,7 +72,7 @@ func (w *watch) failed(o *launch.Outcome, s launch.Step) (sign string) {
 	if s.Log == "" {
 		return ""
 	}
-	found := srunFailed.FindSubmatch(tail(w.plan.Path(s.Log)))
+	found := srunFailed().FindSubmatch(tail(w.plan.Path(s.Log)))
 	if found == nil {
 		return ""
 	}

@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/trtperf/trtperf/parse"
 )
@@ -481,7 +482,9 @@ func findTitle(line []byte, number int) (sectionTitle, bool) {
 }
 
 // bannerLine is a line of the failure banner.
-var bannerLine = regexp.MustCompile(`={3,}!(?:FAILED REQUESTS|CHECK LOG FOR ERRORS)!={3,}`)
+var bannerLine = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`={3,}!(?:FAILED REQUESTS|CHECK LOG FOR ERRORS)!={3,}`)
+})
 
 // isTitle reports whether a line is a section's title between dashes, or a rule of dashes.
 func isTitle(line []byte) bool {
@@ -494,7 +497,9 @@ func isTrailerLabel(label string) bool {
 }
 
 // trailerStart is where a row that the harness appends begins.
-var trailerStart = regexp.MustCompile(`(?:Average|Mean|Median|Stdev|P\d+(?:\.\d+)?) Per Iter Device Step Time \(ms\):|Time Breakdown \S`)
+var trailerStart = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`(?:Average|Mean|Median|Stdev|P\d+(?:\.\d+)?) Per Iter Device Step Time \(ms\):|Time Breakdown \S`)
+})
 
 // rowAt makes a row of a line. Cut says that the log ends with the line.
 func rowAt(line []byte, number int, cut bool) (parse.Row, bool) {

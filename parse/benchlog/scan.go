@@ -492,7 +492,7 @@ func (o *opened) take(line []byte, number int, last bool) bool {
 		return true
 	}
 	switch {
-	case bytes.IndexByte(line, '!') >= 0 && bannerLine.Match(line):
+	case bytes.IndexByte(line, '!') >= 0 && bannerLine().Match(line):
 		o.Banner, o.idle, o.EndLine = true, 0, number
 		return true
 	case isTitle(line) || o.report && bytes.HasPrefix(line, []byte("-- ")):
@@ -617,7 +617,7 @@ func (s *Scanner) outside(t *task, line []byte, number int, last bool, found []i
 			if o == nil || o.final {
 				continue
 			}
-			at := trailerStart.FindIndex(line)
+			at := trailerStart().FindIndex(line)
 			if at == nil {
 				continue
 			}
@@ -736,7 +736,9 @@ var knownLabels = sync.OnceValue(func() *regexp.Regexp {
 })
 
 // ruleRun is a rule, a section's title with its dashes, or a line of the failure banner in a collapsed text.
-var ruleRun = regexp.MustCompile(`={3,}!?[^=]*?!?={3,}|={20,}|-{4,}[^-]+-{4,}|-{20,}`)
+var ruleRun = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`={3,}!?[^=]*?!?={3,}|={20,}|-{4,}[^-]+-{4,}|-{20,}`)
+})
 
 // splitCollapsed parts a text whose line ends have become blanks into what were its lines, by the labels that are known.
 func splitCollapsed(text []byte) [][]byte {
@@ -749,7 +751,7 @@ func splitCollapsed(text []byte) [][]byte {
 		begins[at+m[2]] = true
 		at += m[3]
 	}
-	for _, m := range ruleRun.FindAllIndex(text, -1) {
+	for _, m := range ruleRun().FindAllIndex(text, -1) {
 		begins[m[0]], begins[m[1]] = true, true
 	}
 	var parts [][]byte

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/go-sql-driver/mysql"
@@ -40,7 +41,9 @@ func Kind() upload.StoreKind {
 }
 
 // schemaName is what the name of a schema may be, so that it needs no quoting anywhere.
-var schemaName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_$-]{0,63}$`)
+var schemaName = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_$-]{0,63}$`)
+})
 
 // address is a target's parts. Host and port are empty where the target leaves them open.
 type address struct {
@@ -60,7 +63,7 @@ func parseAddress(target string) (address, error) {
 		return a, fmt.Errorf("a target holds no credentials and no options: set %s", Variables)
 	}
 	a.schema = strings.TrimSuffix(schema, "/")
-	if !schemaName.MatchString(a.schema) {
+	if !schemaName().MatchString(a.schema) {
 		return a, fmt.Errorf("the target names no schema that can be: write %s, as in mysql://db:3306/TRT_perf", form)
 	}
 	if server == "" {
