@@ -18,6 +18,7 @@ import (
 type commit struct {
 	// merged is the Result with all that the store knows of it.
 	merged *parse.Result
+	key    identity
 	// known is where the store knew the Result from already; nil for a new one and for the same place read again.
 	known *parse.Source
 	// disagrees is the test that the store has for it, where this reading names another one; else nil.
@@ -195,8 +196,7 @@ func (p *pipeline) tell(r *runs.Run, commits []commit) {
 				Message: fmt.Sprintf("the result %s is known from test %s and names %s here; the first one stays", id[:12], c.disagrees, read.TestID)})
 		}
 		p.ledger.Results.Duplicate += len(read.AlsoIn)
-		key := identityOf(id)
-		if before, again := p.seen[key]; again {
+		if before, again := p.seen[c.key]; again {
 			p.ledger.Results.Duplicate++
 			p.tally(before, -1)
 			if before != c.merged.Valid() {
@@ -208,13 +208,12 @@ func (p *pipeline) tell(r *runs.Run, commits []commit) {
 				p.ledger.Results.Known++
 			}
 		}
-		p.note(c.merged)
+		p.note(c.key, c.merged)
 	}
 }
 
 // note counts a Result and keeps it, if it is to be kept.
-func (p *pipeline) note(r *parse.Result) {
-	key := identityOf(r.ID)
+func (p *pipeline) note(key identity, r *parse.Result) {
 	p.seen[key] = r.Valid()
 	p.tally(r.Valid(), 1)
 	if p.kept != nil {
@@ -320,8 +319,8 @@ func (m *memory) commit(_ context.Context, results []*parse.Result, _ []parse.Re
 	var file *string
 	for i, read := range results {
 		c := &commits[i]
-		c.merged = read
 		key := identityOf(read.ID)
+		c.merged, c.key = read, key
 		old := m.known[key]
 		first, ok := m.first[key]
 		if ok && old == nil && read.Valid() && (first.test == "" || read.TestID.IsZero() || first.test == read.TestID.String()) {

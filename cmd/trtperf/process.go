@@ -143,7 +143,7 @@ func (l localStore) commit(ctx context.Context, results []*parse.Result, reading
 	}
 	commits := make([]commit, len(committed))
 	for i, c := range committed {
-		commits[i] = commit{merged: c.Result, known: c.Known}
+		commits[i] = commit{merged: c.Result, key: identityOf(c.Result.ID), known: c.Known}
 		if !c.Disagrees.IsZero() {
 			commits[i].disagrees = &committed[i].Disagrees
 		}
@@ -227,7 +227,7 @@ func (p *pipeline) readStore(ctx context.Context, path string) error {
 	err = db.Results(ctx, sqlite.Filter{}, func(r *parse.Result) error {
 		p.ledger.Results.Blocks++
 		p.report.result(r)
-		p.note(r)
+		p.note(identityOf(r.ID), r)
 		return nil
 	})
 	if p.kept.set.Len() == 0 {
