@@ -131,7 +131,7 @@ func parseState(text string) (s state, err error) {
 
 // OwedCount returns how many Results a target is owed.
 func (db *DB) OwedCount(ctx context.Context, target string) (int, error) {
-	return db.count(ctx, target, "state = 'owed'") // as the index has it
+	return db.count(ctx, target, "state = 'owed'") // as the indexes have it
 }
 
 // RefusedCount returns how many Results a target has refused.
