@@ -73,7 +73,7 @@ func New(c Config) (*Transport, error) {
 			if err != nil {
 				return nil, err
 			}
-			return &moving{connection, c.Limits.Stall}, nil
+			return &moving{Conn: connection, stall: c.Limits.Stall}, nil
 		},
 		TLSHandshakeTimeout:   c.Limits.Dial,
 		TLSClientConfig:       &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
@@ -171,24 +171,30 @@ func (w *watched) Read(p []byte) (int, error) {
 // moving is a connection that ends a write in which nothing moves.
 type moving struct {
 	net.Conn
-	stall time.Duration
+	stall  time.Duration
+	buffer []byte // of ReadFrom
 }
 
-func (c *moving) Write(p []byte) (int, error) {
-	// A write that is small enough says with its end that something moves.
-	const piece = 32 << 10
-	written := 0
+func (c *moving) Write(p []byte) (written int, err error) {
 	for {
 		if err := c.SetWriteDeadline(time.Now().Add(c.stall)); err != nil {
 			return written, err
 		}
-		n, err := c.Conn.Write(p[:min(len(p), piece)])
+		n, err := c.Conn.Write(p[written:])
 		written += n
-		if errors.Is(err, os.ErrDeadlineExceeded) {
+		switch late := errors.Is(err, os.ErrDeadlineExceeded); {
+		case late && n == 0:
 			return written, errStalled
-		}
-		if p = p[n:]; err != nil || len(p) == 0 {
+		case !late:
 			return written, err
 		}
 	}
+}
+
+// ReadFrom is what net/http sends a request's body by, in pieces as large as may be.
+func (c *moving) ReadFrom(r io.Reader) (int64, error) {
+	if c.buffer == nil {
+		c.buffer = make([]byte, 256<<10)
+	}
+	return io.CopyBuffer(struct{ io.Writer }{c}, r, c.buffer)
 }
