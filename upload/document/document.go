@@ -23,13 +23,19 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/cespare/xxhash/v2"
+
 	"github.com/trtperf/trtperf/parse"
 	"github.com/trtperf/trtperf/parse/build"
 	"github.com/trtperf/trtperf/upload"
 )
 
-// ID is the field that holds the identity, as _id does.
-const ID = "s_trtperf_id"
+const (
+	// ID is the field that holds the identity, as _id does.
+	ID = "s_trtperf_id"
+	// Hash is the field that holds a hash of what the last update wrote.
+	Hash = "l_document_hash"
+)
 
 // field is a field of the document and how it is appended to a JSON text, with a comma in front; a Result that has no value adds nothing.
 type field struct {
@@ -196,8 +202,8 @@ func unknown(name string, told func(*parse.Result) bool, value string) field {
 
 func nobodyTells(*parse.Result) bool { return false }
 
-// others are the names of fields that stand in no table: status and times.
-var others = []string{"b_is_valid", "s_failure_reasons", "ts_created", "@timestamp", "_id"}
+// others are the names of fields that stand in no table: status, times and what tells documents apart.
+var others = []string{"b_is_valid", "s_failure_reasons", "ts_created", "@timestamp", "_id", Hash}
 
 // testCaseName is "<server>-<client>", as upstream's match keys have it; in disaggregated runs the server is "<mode>-<configuration>".
 func testCaseName(r *parse.Result) string {
@@ -357,22 +363,48 @@ func (e *Encoder) other(name string) *metric {
 // AppendUpdate appends the body of an update: {"doc":…,"upsert":…}. The first is written over what is there, the second makes the document where
 // there is none. An error names the field that no document can have.
 func (e *Encoder) AppendUpdate(b []byte, item upload.Item) ([]byte, error) {
-	r := item.Result
 	b = append(b, `{"doc":`...)
 	start := len(b)
-	b, err := e.appendShared(b, r)
+	b, end, err := e.appendWritten(b, item)
 	if err != nil {
 		return nil, err
+	}
+	hash := hashOf(b[start:])
+	b = appendHash(b, hash)
+	b = append(b, `},"upsert":`...)
+	b = append(b, b[start:end]...)
+	b = appendHash(e.appendOnce(b, item.Result, true), hash)
+	return append(b, `}}`...), nil
+}
+
+// Hash returns the hash that an update of AppendUpdate writes: where a document has it, the update would change nothing. B is memory to work in, which
+// is returned, too.
+func (e *Encoder) Hash(b []byte, item upload.Item) (int64, []byte, error) {
+	b, _, err := e.appendWritten(b, item)
+	return hashOf(b), b, err
+}
+
+// appendWritten appends what an update writes over what is there, without the hash and the end of the object. It returns where the fields end that
+// every document gets.
+func (e *Encoder) appendWritten(b []byte, item upload.Item) ([]byte, int, error) {
+	r, start := item.Result, len(b)
+	b, err := e.appendShared(b, r)
+	if err != nil {
+		return nil, 0, err
 	}
 	end := len(b)
 	b[start] = '{' // in place of the comma before the first field
 	if !r.Valid() || item.Delivered || slices.Contains(r.Checked, parse.InJUnit) {
 		b = appendStatus(b, r)
 	}
-	b = append(b, `},"upsert":`...)
-	b = append(b, b[start:end]...)
-	b = e.appendOnce(b, r, true)
-	return append(b, `}}`...), nil
+	return b, end, nil
+}
+
+// hashOf is not negative.
+func hashOf(written []byte) int64 { return int64(xxhash.Sum64(written) >> 1) }
+
+func appendHash(b []byte, hash int64) []byte {
+	return strconv.AppendInt(append(b, `,"`+Hash+`":`...), hash, 10)
 }
 
 // AppendWhole appends a document with its _id. A time of making that nothing tells is left to the store, so that the document is the same

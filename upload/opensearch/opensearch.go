@@ -14,6 +14,7 @@
 //
 // Several bodies of a bounded size are on their way at once, over kept connections, to the nodes in turn; one that cannot be reached is passed over. A
 // body that the server finds too large is halved. Bodies are compressed unless the server is this machine, where that costs more than it saves.
+// Where most documents were there already, the index is asked which hashes it has of those that come next, and those are not sent.
 //
 // # Answers
 //
@@ -87,6 +88,7 @@ type Store struct {
 	// bodies are the buffers of requests: as many as may be on their way at once.
 	bodies   chan *body
 	pace     pace
+	repeat   repeat
 	compress atomic.Bool
 }
 
@@ -192,6 +194,7 @@ func (s *Store) Put(ctx context.Context, items []upload.Item) ([]upload.Answer, 
 		}
 		return answers, ctx.Err()
 	}
+	spared := s.spared(ctx, items)
 	var sending sync.WaitGroup
 	var broken atomic.Pointer[upload.Answer]
 	var b *body
@@ -208,6 +211,10 @@ func (s *Store) Put(ctx context.Context, items []upload.Item) ([]upload.Answer, 
 		})
 	}
 	for i, item := range items {
+		if spared != nil && spared[i] {
+			answers[i].Outcome = parse.Present
+			continue
+		}
 		if failed := broken.Load(); failed != nil {
 			// What one request met the next would meet, each after its time: the rest is for another try.
 			answers[i] = *failed
@@ -304,6 +311,13 @@ func (s *Store) send(ctx context.Context, b *body, p part, start int, answers []
 	}
 	s.pace.answered(len(text), time.Since(began))
 	s.read(reply, p.items, answers)
+	present := 0
+	for _, i := range p.items {
+		if answers[i].Outcome == parse.Present {
+			present++
+		}
+	}
+	s.repeat.sent(present, len(p.items))
 }
 
 // gone is the answer where the index is not there, or nothing is.

@@ -8,6 +8,8 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
+	neturl "net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -551,5 +553,104 @@ func TestDown(t *testing.T) {
 	s := open(t, opensearch.Config{Addresses: []string{"http://127.0.0.1:1"}, Project: "p"})
 	if a := put(t, s, upload.Item{Result: storetest.Result(1)})[0]; a.Outcome != parse.Owed || !strings.Contains(a.Reason, "refused") {
 		t.Errorf("got %+v", a)
+	}
+}
+
+// What is there already, as it would be sent, is asked for and not sent again. What is not certain to be there is sent.
+func TestRepeat(t *testing.T) {
+	t.Parallel()
+	url, name := services.OpenSearch(t), project()
+	target, err := neturl.Parse(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var bodies, searches atomic.Int64
+	var forbidden atomic.Bool
+	proxy := httputil.NewSingleHostReverseProxy(target)
+	gate := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case strings.HasSuffix(r.URL.Path, "/_bulk"):
+			bodies.Add(1)
+		case strings.HasSuffix(r.URL.Path, "/_search"):
+			searches.Add(1)
+			if forbidden.Load() {
+				w.WriteHeader(http.StatusForbidden)
+				return
+			}
+		}
+		proxy.ServeHTTP(w, r)
+	}))
+	defer gate.Close()
+	var items []upload.Item
+	for n := range 20 {
+		items = append(items, upload.Item{Result: storetest.Result(n)})
+	}
+	// again opens a store, as another command would, which finds out that all is there; then it puts items once more. It returns the outcomes of that,
+	// and how many requests it took.
+	again := func(items ...upload.Item) (outcomes []parse.Outcome, sent, asked int64) {
+		t.Helper()
+		s := open(t, opensearch.Config{Addresses: []string{gate.URL}, Project: name})
+		for _, a := range put(t, s, items[1:]...) {
+			if a.Outcome != parse.Present {
+				t.Errorf("at first: %+v", a)
+			}
+		}
+		bodies.Store(0)
+		searches.Store(0)
+		for _, a := range put(t, s, items...) {
+			outcomes = append(outcomes, a.Outcome)
+		}
+		return outcomes, bodies.Load(), searches.Load()
+	}
+	for _, a := range put(t, open(t, opensearch.Config{Addresses: []string{gate.URL}, Project: name}), items...) {
+		if a.Outcome != parse.Stored {
+			t.Fatalf("new: %+v", a)
+		}
+	}
+	if searches.Load() > 0 {
+		t.Error("documents that are new were asked for")
+	}
+	// A search finds what was there when it was last told to look.
+	ask(t, "PUT", fmt.Sprintf("%s/df-%s-trtperf/_settings", url, name), `{"index":{"refresh_interval":"-1"}}`, nil)
+	check := func(what string, first parse.Outcome, wantSent, wantAsked int64) {
+		t.Helper()
+		outcomes, sent, asked := again(items...)
+		if outcomes[0] != first || slices.ContainsFunc(outcomes[1:], func(o parse.Outcome) bool { return o != parse.Present }) || sent != wantSent || asked != wantAsked {
+			t.Errorf("%s: %v with %d bodies and %d searches, want %s with %d and %d", what, outcomes, sent, asked, first, wantSent, wantAsked)
+		}
+	}
+	check("all there", parse.Present, 0, 1)
+
+	document := fmt.Sprintf("%s/df-%s-trtperf/_doc/%s", url, name, items[0].Result.ID)
+	ask(t, "DELETE", document, "", nil)
+	check("one deleted", parse.Stored, 1, 2)
+
+	items[0].Result.Metrics.Set("seq_throughput", parse.Value{Value: 77})
+	check("one changed", parse.Stored, 1, 2)
+	if got := source(t, url, name, items[0].Result.ID)["d_seq_throughput"]; got != 77.0 {
+		t.Errorf("the changed value is %v", got)
+	}
+	items[0].Result.Fail(parse.JUnitFailure, "the test failed")
+	check("one failed", parse.Stored, 1, 2)
+	check("one failed, again", parse.Present, 0, 1)
+
+	// What this outbox has delivered is owed once more for a reason, as that the document is not what it was.
+	ask(t, "POST", strings.Replace(document, "/_doc/", "/_update/", 1), `{"doc":{"d_seq_throughput":1.0}}`, nil)
+	items[0].Delivered = true
+	check("one delivered before", parse.Stored, 1, 1)
+	if got := source(t, url, name, items[0].Result.ID)["d_seq_throughput"]; got != 77.0 {
+		t.Errorf("the value is %v", got)
+	}
+	items[0].Delivered = false
+
+	forbidden.Store(true)
+	check("not told", parse.Present, 1, 1)
+	s := open(t, opensearch.Config{Addresses: []string{gate.URL}, Project: name})
+	searches.Store(0)
+	for range 3 {
+		put(t, s, items...)
+	}
+	if n := searches.Load(); n != 1 {
+		t.Errorf("a server that does not tell was asked %d times", n)
 	}
 }
