@@ -238,8 +238,13 @@ func (s *Scanner) growing() bool {
 	return false
 }
 
-// Block returns the block that Scan has read. It is valid until the next call of Scan; what it refers to stays.
-func (s *Scanner) Block() *Block { return &s.given.Block }
+// Block returns the block that Scan has read, nil where there was none. It is valid until the next call of Scan; what it refers to stays.
+func (s *Scanner) Block() *Block {
+	if s.given == nil {
+		return nil
+	}
+	return &s.given.Block
+}
 
 // Err returns the error of the reader. Text of any kind is no error.
 func (s *Scanner) Err() error { return s.lines.err }
