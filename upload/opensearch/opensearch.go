@@ -159,7 +159,7 @@ func (p *pace) answered(bytes int, took time.Duration) {
 	const soon, late = time.Second, 10 * time.Second
 	switch {
 	case took < soon && 2*bytes > p.size:
-		p.size = min(2*p.size, p.most)
+		p.size = min(4*p.size, p.most)
 	case took > late:
 		p.shrink(bytes)
 	}
