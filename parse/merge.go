@@ -13,6 +13,8 @@ import (
 // in a results.xml, its run) stays too; see [Context].
 //
 // A reading without the block's rows, as from a CSV, knows less: it only adds what was not known, and nothing to the status.
+//
+// The metrics may be those of one of the two; see [Values].
 func Merge(old, read *Result) *Result {
 	if len(read.Rows) == 0 && len(old.Rows) > 0 {
 		m := *read

@@ -18,7 +18,8 @@ import (
 type commit struct {
 	// merged is the Result with all that the store knows of it.
 	merged *parse.Result
-	key    identity
+	// key is its identity.
+	key identity
 	// known is where the store knew the Result from already; nil for a new one and for the same place read again.
 	known *parse.Source
 	// disagrees is the test that the store has for it, where this reading names another one; else nil.

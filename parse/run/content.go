@@ -221,6 +221,9 @@ var blockRooms = sync.Pool{New: func() any { return new([]block) }}
 
 // recycle gives the list of the blocks to files that are still to be read.
 func (c *content) recycle() {
+	if cap(c.blocks) > 2*blocksAtOnce {
+		return // the next file would hold it for a block or two
+	}
 	clear(c.blocks)
 	room := c.blocks[:0]
 	blockRooms.Put(&room)

@@ -2,7 +2,8 @@
 # Speed of delivery into OpenSearch: DOCUMENTS (default 100000) results from a filled local store, with receipts written, beside curl with ready NDJSON
 # over 1, 2 and 4 connections, of which the best counts; trtperf has as many tries. The node is warmed by one whole round of both; then the sides take
 # turns (ROUNDS, default 2), each into an index of its own, and the best of each counts. Each time all is sent again, from a local store that knows
-# of no delivery, beside curl again.
+# of no delivery, beside curl again. A file that may be sent twice holds updates; with CREATE=1 curl's holds the documents as trtperf makes new ones, so that
+# sending again fails in the node, item by item.
 # Absolute figures are this machine's; the ratio is what to compare.
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=../services/lib.sh
@@ -78,7 +79,7 @@ prepare() {
 url=$("$here/opensearch.sh" start --home "$work/opensearch")
 "$here/../bench/results.py" "$documents" "$work/many"
 whole=$(seconds "$trtperf" upload -q -o "$work/whole" --to "opensearch+$url/whole" "$work/many")
-"$here/../bench/ndjson.py" "$url" df-whole-trtperf "$work/bodies"
+"$here/../bench/ndjson.py" "$url" df-whole-trtperf "$work/bodies" ${CREATE:+create}
 drop df-whole-trtperf
 # Nothing listens at port 1: all stays owed.
 "$trtperf" upload -q -o "$work/filled" --deadline 0s --to opensearch+http://127.0.0.1:1/nowhere "$work/many" >/dev/null 2>&1 || true

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes an index's documents as bodies of bulk updates of at most 5 MB each: ndjson.py URL INDEX DIRECTORY."""
+"""Writes an index's documents as bodies of bulk updates, or of what makes them, of at most 5 MB each: ndjson.py URL INDEX DIRECTORY [create]."""
 
 import json
 import os
@@ -33,7 +33,8 @@ def documents(url, index):
 
 
 def main():
-    url, index, directory = sys.argv[1:]
+    url, index, directory = sys.argv[1:4]
+    create = sys.argv[4:] == ["create"]
     os.makedirs(directory)
     bodies, body = 0, b""
 
@@ -47,7 +48,8 @@ def main():
     for hit in documents(url, index):
         upsert = hit["_source"]
         doc = {k: v for k, v in upsert.items() if k not in ONCE}
-        lines = (compact({"update": {"_id": hit["_id"]}}) + "\n" + compact({"doc": doc, "upsert": upsert}) + "\n").encode()
+        line, what = ("create", upsert) if create else ("update", {"doc": doc, "upsert": upsert})
+        lines = (compact({line: {"_id": hit["_id"]}}) + "\n" + compact(what) + "\n").encode()
         if len(body) + len(lines) > MAX_BODY:
             write()
         body += lines

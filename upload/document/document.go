@@ -373,14 +373,26 @@ func (e *Encoder) AppendUpdate(b []byte, item upload.Item) ([]byte, error) {
 	b = appendHash(b, hash)
 	b = append(b, `},"upsert":`...)
 	b = append(b, b[start:end]...)
-	b = appendHash(e.appendOnce(b, item.Result, true), hash)
-	return append(b, `}}`...), nil
+	b = e.appendOnce(b, item.Result, true)
+	return append(appendHash(b, hash), `}}`...), nil
 }
 
-// Hash returns the hash that an update of AppendUpdate writes: where a document has it, the update would change nothing. B is memory to work in, which
-// is returned, too.
-func (e *Encoder) Hash(b []byte, item upload.Item) (int64, []byte, error) {
-	b, _, err := e.appendWritten(b, item)
+// AppendNew appends the document that AppendUpdate makes where there is none.
+func (e *Encoder) AppendNew(b []byte, item upload.Item) ([]byte, error) {
+	start := len(b)
+	b, end, err := e.appendWritten(b, item)
+	if err != nil {
+		return nil, err
+	}
+	hash := hashOf(b[start:])
+	b = e.appendOnce(b[:end], item.Result, true)
+	return append(appendHash(b, hash), '}'), nil
+}
+
+// Hash returns the hash that AppendUpdate and AppendNew write: where a document has it, the update would change nothing. Room is memory to work in,
+// which is returned, too.
+func (e *Encoder) Hash(room []byte, item upload.Item) (int64, []byte, error) {
+	b, _, err := e.appendWritten(room[:0], item)
 	return hashOf(b), b, err
 }
 

@@ -1,9 +1,11 @@
 package document_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"math"
 	"math/rand/v2"
+	"reflect"
 	"strconv"
 	"strings"
 	"testing"
@@ -249,5 +251,35 @@ func BenchmarkDocument(b *testing.B) {
 	var text []byte
 	for b.Loop() {
 		text, _ = e.AppendUpdate(text[:0], item)
+	}
+}
+
+// A document is the same whether it is made or an update makes it, and its hash tells what an update would write.
+func TestNew(t *testing.T) {
+	plain, failed, checked := storetest.Result(1), storetest.Result(1), storetest.Result(1)
+	failed.Fail(parse.JUnitFailure, "the test failed")
+	checked.Checked = []parse.Context{parse.InJUnit}
+	seen := map[any]int{}
+	for i, item := range []upload.Item{{Result: plain}, {Result: failed}, {Result: checked}, {Result: plain, Delivered: true}, {Result: storetest.Result(2)}} {
+		doc, upsert := halves(t, item)
+		text, err := encoder().AppendNew([]byte("before"), item)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var made map[string]any
+		if err := json.Unmarshal(bytes.TrimPrefix(text, []byte("before")), &made); err != nil {
+			t.Fatalf("%v: %s", err, text)
+		}
+		if !reflect.DeepEqual(made, upsert) {
+			t.Errorf("item %d: made is\n%v\nand by an update\n%v", i, made, upsert)
+		}
+		hash, _, err := encoder().Hash([]byte("room"), item)
+		if err != nil || doc[document.Hash] != float64(hash) || upsert[document.Hash] != float64(hash) || hash < 0 {
+			t.Errorf("item %d: hash %d, %v; %v and %v", i, hash, err, doc[document.Hash], upsert[document.Hash])
+		}
+		seen[hash] = i
+	}
+	if len(seen) != 4 { // those of a test's results.xml and of what was delivered before write the same
+		t.Errorf("%d hashes", len(seen))
 	}
 }

@@ -24,7 +24,8 @@ import (
 type Limits struct {
 	// Dial bounds making a connection, TLS included.
 	Dial time.Duration
-	// Stall bounds the time in which nothing is sent of a request, or nothing received of an answer that has begun.
+	// Stall bounds the time in which nothing is sent of a request, or nothing received of an answer that has begun; up to twice of it may pass until
+	// it is found out.
 	Stall time.Duration
 	// Reply bounds the wait for the answer to begin after the request is sent.
 	Reply time.Duration

@@ -79,7 +79,7 @@ func (s *Store) mappingOf(ctx context.Context) (version int, found bool, failed 
 	if failed != nil || status == http.StatusNotFound {
 		return 0, false, failed
 	}
-	for _, index := range indexes { // one, whatever alias led to it
+	for _, index := range indexes { // an alias may lead to several
 		version = max(version, index.Mappings.Meta.TRTPerf.Mapping)
 	}
 	return version, true, nil

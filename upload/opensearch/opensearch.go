@@ -3,8 +3,8 @@
 // # Index and documents
 //
 // A project has one index, df-<project>-trtperf, which the queries over df-<project>-* of TensorRT-LLM's own tools find; no date is in
-// its name, so that a Result that is sent again meets its own document. A document's _id is the Result's identity. It is written by
-// "update" with "doc" and "upsert": fields are added and changed, never removed. Package document says what the fields are. An index template and
+// its name, so that a Result that is sent again meets its own document. A document's _id is the Result's identity. It is made by "create"; one that
+// is there already is written by "update" with "doc" and "upsert": fields are added and changed, never removed. Package document says what the fields are. An index template and
 // the index's mapping give them their types by prefix; both have a version, so that older ones are brought up to date and later ones left alone.
 //
 // b_is_valid is written over an older value only by a reading that knows better: one that found a failure, one that had the test's
@@ -24,6 +24,7 @@ package opensearch
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -194,9 +195,54 @@ func (s *Store) Put(ctx context.Context, items []upload.Item) ([]upload.Answer, 
 		}
 		return answers, ctx.Err()
 	}
+	// What is new is made, which is half of an update. What turns out to be there is updated in its turn.
+	isNew := !s.repeat.isLikely()
 	spared := s.spared(ctx, items)
-	var sending sync.WaitGroup
+	var made, updated []int
+	for i, item := range items {
+		switch {
+		case spared != nil && spared[i]:
+			answers[i].Outcome = parse.Present
+		case isNew && !item.Delivered:
+			made = append(made, i)
+		default:
+			updated = append(updated, i)
+		}
+	}
 	var broken atomic.Pointer[upload.Answer]
+	s.sendAll(ctx, create, items, made, answers, &broken)
+	for _, i := range made {
+		if answers[i].Outcome == exists {
+			updated = append(updated, i)
+		}
+	}
+	s.sendAll(ctx, update, items, updated, answers, &broken)
+	for _, i := range updated {
+		if answers[i].Outcome == exists {
+			answers[i] = upload.Answer{Outcome: parse.Owed, Reason: "the server answers an update as if it had been asked to make the document"}
+		}
+	}
+	return answers, ctx.Err()
+}
+
+// action is what a bulk request does with a document.
+type action struct {
+	line   string // its first line, up to the identity
+	append func(*document.Encoder, []byte, upload.Item) ([]byte, error)
+}
+
+var (
+	create = action{`{"create":{"_id":"`, (*document.Encoder).AppendNew}
+	update = action{`{"update":{"_id":"`, (*document.Encoder).AppendUpdate}
+)
+
+// exists is the answer to an item that was to be made and is there already. It never leaves the package.
+const exists parse.Outcome = "exists"
+
+// sendAll sends some of the items in bodies and fills in their answers. Where nothing of a body is taken, broken gets the answer, and what was not sent
+// gets it too.
+func (s *Store) sendAll(ctx context.Context, do action, items []upload.Item, which []int, answers []upload.Answer, broken *atomic.Pointer[upload.Answer]) {
+	var sending sync.WaitGroup
 	var b *body
 	send := func() {
 		if b == nil {
@@ -205,16 +251,12 @@ func (s *Store) Put(ctx context.Context, items []upload.Item) ([]upload.Answer, 
 		full := b
 		b = nil
 		sending.Go(func() {
-			s.send(ctx, full, part{full.text, full.ends, full.items}, 0, answers, &broken)
+			s.send(ctx, full, part{full.text, full.ends, full.items}, 0, answers, broken)
 			full.text, full.ends, full.items = full.text[:0], full.ends[:0], full.items[:0]
 			s.bodies <- full
 		})
 	}
-	for i, item := range items {
-		if spared != nil && spared[i] {
-			answers[i].Outcome = parse.Present
-			continue
-		}
+	for _, i := range which {
 		if failed := broken.Load(); failed != nil {
 			// What one request met the next would meet, each after its time: the rest is for another try.
 			answers[i] = *failed
@@ -224,7 +266,7 @@ func (s *Store) Put(ctx context.Context, items []upload.Item) ([]upload.Answer, 
 			b = <-s.bodies
 		}
 		before := len(b.text)
-		text, err := s.appendItem(b.text, item)
+		text, err := s.appendItem(b.text, do, items[i])
 		if err != nil {
 			answers[i] = upload.Answer{Outcome: parse.Refused, Reason: err.Error()}
 			continue
@@ -245,15 +287,14 @@ func (s *Store) Put(ctx context.Context, items []upload.Item) ([]upload.Answer, 
 	}
 	send()
 	sending.Wait()
-	return answers, ctx.Err()
 }
 
 // appendItem appends an item's two lines of a bulk body.
-func (s *Store) appendItem(b []byte, item upload.Item) ([]byte, error) {
-	b = append(b, `{"update":{"_id":"`...)
+func (s *Store) appendItem(b []byte, do action, item upload.Item) ([]byte, error) {
+	b = append(b, do.line...)
 	b = append(b, item.Result.ID...)
 	b = append(b, "\"}}\n"...)
-	b, err := s.encoder.AppendUpdate(b, item)
+	b, err := do.append(s.encoder, b, item)
 	if err != nil {
 		return nil, fmt.Errorf("document %s: %w", item.Result.ID, err)
 	}
@@ -311,13 +352,13 @@ func (s *Store) send(ctx context.Context, b *body, p part, start int, answers []
 	}
 	s.pace.answered(len(text), time.Since(began))
 	s.read(reply, p.items, answers)
-	present := 0
+	there := 0
 	for _, i := range p.items {
-		if answers[i].Outcome == parse.Present {
-			present++
+		if answers[i].Outcome == parse.Present || answers[i].Outcome == exists {
+			there++
 		}
 	}
-	s.repeat.sent(present, len(p.items))
+	s.repeat.sent(there, len(p.items))
 }
 
 // gone is the answer where the index is not there, or nothing is.
@@ -354,6 +395,7 @@ const replyFilter = "filter_path=items.*.status,items.*.result,items.*.error.typ
 // bulkReply is what is read of a bulk reply.
 type bulkReply struct {
 	Items []struct {
+		Create *bulkItem `json:"create"`
 		Update *bulkItem `json:"update"`
 	} `json:"items"`
 }
@@ -378,6 +420,7 @@ type plainItem struct {
 
 // plain are the items of a reply that nearly all items have, as OpenSearch writes them.
 var plain = []plainItem{
+	{[]byte(`{"create":{"result":"created","status":201}}`), parse.Stored},
 	{[]byte(`{"update":{"result":"created","status":201}}`), parse.Stored},
 	{[]byte(`{"update":{"result":"noop","status":200}}`), parse.Present},
 	{[]byte(`{"update":{"result":"updated","status":200}}`), parse.Stored},
@@ -415,7 +458,11 @@ func (s *Store) read(text []byte, items []int, answers []upload.Answer) {
 		return
 	}
 	for n, i := range items {
-		answers[i] = s.answer(reply.Items[n].Update)
+		if made := reply.Items[n].Create; made != nil && made.Status == http.StatusConflict {
+			answers[i].Outcome = exists
+			continue
+		}
+		answers[i] = s.answer(cmp.Or(reply.Items[n].Create, reply.Items[n].Update))
 	}
 }
 

@@ -2,6 +2,7 @@ package opensearch
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
 	"sync"
 
@@ -10,37 +11,44 @@ import (
 )
 
 // repeat says when to ask which documents need not be sent, since they are there as they would be sent. An update that changes nothing costs a server
-// as much as any other; to find hashes costs it next to nothing.
+// as much as any other; to find hashes costs it little.
 type repeat struct {
 	mutex sync.Mutex
 	// likely: of the last documents most were there already.
 	likely bool
-	// fresh: a search finds what was written before the store was opened, and nothing that was deleted before.
-	fresh bool
-	// mute: the server does not say what it has.
-	mute bool
+	search searchState
 }
 
+// searchState is whether a search tells what is there.
+type searchState int
+
+const (
+	stale      searchState = iota // it may find what was deleted before the store was opened
+	refreshing                    // this is being mended
+	fresh
+	mute // the server does not tell
+)
+
 // sent notes how many of the documents of a body were there already.
-func (r *repeat) sent(present, of int) {
+func (r *repeat) sent(there, of int) {
 	r.mutex.Lock()
 	defer r.mutex.Unlock()
 	// Where few were, they may be those that alone were left to be sent.
-	r.likely = r.likely || 2*present > of
+	r.likely = r.likely || 2*there > of
 }
 
-// asked notes how many of a batch were found.
+// asked notes how many documents were found of those that were asked for.
 func (r *repeat) asked(found, of int) {
 	r.mutex.Lock()
 	defer r.mutex.Unlock()
 	r.likely = 2*found > of
 }
 
-// failed notes that a search was not answered.
-func (r *repeat) failed() {
+// isLikely reports whether most documents are likely to be there.
+func (r *repeat) isLikely() bool {
 	r.mutex.Lock()
 	defer r.mutex.Unlock()
-	r.mute = true
+	return r.likely
 }
 
 // spared tells which of items the index has as they would be sent, where most are likely to be there; nil is none. An item that the target has had from
@@ -59,37 +67,33 @@ func (s *Store) spared(ctx context.Context, items []upload.Item) []bool {
 		if item.Delivered {
 			continue
 		}
-		hash, text, err := s.encoder.Hash(room[:0], item)
+		hash, text, err := s.encoder.Hash(room, item)
 		if err != nil {
 			continue // it is told of when it is to be sent
 		}
 		hashes[i], asked, room = hash, append(asked, hash), text
 	}
-	// Nearly always it has all, so that the number says everything.
-	total, there, ok := s.search(ctx, asked, 0)
-	all := ok && total == len(asked)
-	if ok && !all && 2*total > len(items) {
-		_, there, ok = s.search(ctx, asked, len(asked))
-	}
-	if !ok {
-		s.repeat.failed()
+	if len(asked) == 0 {
 		return nil
 	}
-	s.repeat.asked(total, len(items))
+	there, ok := s.find(ctx, asked)
+	if !ok {
+		s.turn(mute)
+		return nil
+	}
+	s.repeat.asked(len(there), len(asked))
 	spared := make([]bool, len(items))
 	for i, hash := range hashes {
-		spared[i] = hash != none && (all || there[hash])
+		spared[i] = there[hash]
 	}
 	return spared
 }
 
-// search returns how many documents have one of the hashes, and the hashes of at most some of them.
-func (s *Store) search(ctx context.Context, hashes []int64, most int) (total int, there map[int64]bool, ok bool) {
+// find returns which of the hashes documents of the index have. They are listed and not counted, since a document may be there twice: an alias may
+// lead to two indexes.
+func (s *Store) find(ctx context.Context, hashes []int64) (there map[int64]bool, ok bool) {
 	var reply struct {
 		Hits struct {
-			Total struct {
-				Value int `json:"value"`
-			} `json:"total"`
 			Hits []struct {
 				Fields struct {
 					Hash []int64 `json:"l_document_hash"`
@@ -97,8 +101,9 @@ func (s *Store) search(ctx context.Context, hashes []int64, most int) (total int
 			} `json:"hits"`
 		} `json:"hits"`
 	}
-	_, failed := s.ask(ctx, http.MethodPost, "/"+s.index+"/_search?request_cache=false&filter_path=hits.total.value,hits.hits.fields", map[string]any{
-		"query": map[string]any{"terms": map[string]any{document.Hash: hashes}}, "size": most, "track_total_hits": true,
+	// The primary shards know of each write first.
+	_, failed := s.ask(ctx, http.MethodPost, "/"+s.index+"/_search?preference=_primary&filter_path=hits.hits.fields", map[string]any{
+		"query": map[string]any{"terms": map[string]any{document.Hash: hashes}}, "size": len(hashes), "track_total_hits": false,
 		"sort": []string{"_doc"}, "_source": false, "stored_fields": "_none_", "docvalue_fields": []string{document.Hash},
 	}, &reply)
 	there = make(map[int64]bool, len(reply.Hits.Hits))
@@ -107,21 +112,39 @@ func (s *Store) search(ctx context.Context, hashes []int64, most int) (total int
 			there[hash] = true
 		}
 	}
-	return reply.Hits.Total.Value, there, failed == nil
+	return there, failed == nil
 }
 
-// maySearch reports whether to ask what is there, and sees that the answer is of the index as it is.
+// maySearch reports whether to ask what is there, and sees that the answer is of the index as it is: a document that was deleted a moment ago would still
+// be found.
 func (s *Store) maySearch(ctx context.Context) bool {
 	r := &s.repeat
 	r.mutex.Lock()
-	defer r.mutex.Unlock()
-	if !r.likely || r.mute {
+	likely, state := r.likely, r.search
+	if likely && state == stale {
+		r.search = refreshing // by one, while the others send
+	}
+	r.mutex.Unlock()
+	if !likely || state != stale {
+		return likely && state == fresh
+	}
+	var reply struct {
+		Shards struct {
+			Failed int `json:"failed"`
+		} `json:"_shards"`
+	}
+	_, text, failed := s.do(ctx, http.MethodPost, "/"+s.index+"/_refresh", "", nil)
+	if failed != nil || json.Unmarshal(text, &reply) != nil || reply.Shards.Failed > 0 {
+		s.turn(mute)
 		return false
 	}
-	if !r.fresh {
-		// A document that was deleted a moment ago would still be found.
-		_, _, failed := s.do(ctx, http.MethodPost, "/"+s.index+"/_refresh", "", nil)
-		r.fresh, r.mute = failed == nil, failed != nil
-	}
-	return r.fresh
+	s.turn(fresh)
+	return true
+}
+
+// turn notes what searches are good for.
+func (s *Store) turn(state searchState) {
+	s.repeat.mutex.Lock()
+	defer s.repeat.mutex.Unlock()
+	s.repeat.search = state
 }

@@ -1,6 +1,7 @@
 package opensearch
 
 import (
+	"cmp"
 	"encoding/json"
 	"slices"
 	"testing"
@@ -19,6 +20,8 @@ func TestPlainReplies(t *testing.T) {
 	}{
 		{`{"items":[` + created + `,` + noop + `,` + updated + `]}`, 3, true},
 		{`{"items":[` + noop + "]}\n", 1, true},
+		{`{"items":[{"create":{"result":"created","status":201}}]}`, 1, true},
+		{`{"items":[{"create":{"status":409,"error":{"type":"version_conflict_engine_exception"}}}]}`, 1, false},
 		{`{"items":[` + created + `,` + noop + `]}`, 1, false},
 		{`{"items":[` + created + `]}`, 2, false},
 		{`{"items":[` + created + noop + `]}`, 2, false},
@@ -43,7 +46,7 @@ func TestPlainReplies(t *testing.T) {
 		}
 		want := make([]upload.Answer, 5)
 		for n, i := range places {
-			want[i] = new(Store).answer(reply.Items[n].Update)
+			want[i] = new(Store).answer(cmp.Or(reply.Items[n].Create, reply.Items[n].Update))
 		}
 		if !slices.Equal(got, want) || got[4].Outcome != parse.Stored && got[4].Outcome != parse.Present {
 			t.Errorf("%q: %v, want %v", test.text, got, want)
