@@ -98,7 +98,7 @@ func (s *Store) Batches() int { return 5 }
 // Rowless says that documents have nothing of a Result's Rows.
 func (s *Store) Rowless() {}
 
-// Preview returns the body of the update that would be sent.
+// Preview returns the body of the update that would be sent; its upsert is what a new document is made of.
 func (s *Store) Preview(item upload.Item) ([]byte, error) { return s.encoder.AppendUpdate(nil, item) }
 
 var (
