@@ -33,7 +33,7 @@ import (
 const (
 	// ID is the field that holds the identity, as _id does.
 	ID = "s_trtperf_id"
-	// Hash is the field that holds a hash of what the last update wrote.
+	// Hash is the field that holds a hash of what the last reading knew, but for its status.
 	Hash = "l_document_hash"
 )
 
@@ -365,58 +365,50 @@ func (e *Encoder) other(name string) *metric {
 func (e *Encoder) AppendUpdate(b []byte, item upload.Item) ([]byte, error) {
 	b = append(b, `{"doc":`...)
 	start := len(b)
-	b, end, err := e.appendWritten(b, item)
+	b, _, err := e.appendHashed(b, item.Result)
 	if err != nil {
 		return nil, err
 	}
-	hash := hashOf(b[start:])
-	b = appendHash(b, hash)
+	end := len(b)
+	if WritesStatus(item) {
+		b = appendStatus(b, item.Result)
+	}
 	b = append(b, `},"upsert":`...)
 	b = append(b, b[start:end]...)
-	b = e.appendOnce(b, item.Result, true)
-	return append(appendHash(b, hash), `}}`...), nil
+	return append(e.appendOnce(b, item.Result, true), `}}`...), nil
 }
 
 // AppendNew appends the document that AppendUpdate makes where there is none.
-func (e *Encoder) AppendNew(b []byte, item upload.Item) ([]byte, error) {
-	start := len(b)
-	b, end, err := e.appendWritten(b, item)
+func (e *Encoder) AppendNew(b []byte, r *parse.Result) ([]byte, error) {
+	b, _, err := e.appendHashed(b, r)
 	if err != nil {
 		return nil, err
 	}
-	hash := hashOf(b[start:])
-	b = e.appendOnce(b[:end], item.Result, true)
-	return append(appendHash(b, hash), '}'), nil
+	return append(e.appendOnce(b, r, true), '}'), nil
 }
 
-// Hash returns the hash that AppendUpdate and AppendNew write: where a document has it, the update would change nothing. Room is memory to work in,
-// which is returned, too.
-func (e *Encoder) Hash(room []byte, item upload.Item) (int64, []byte, error) {
-	b, _, err := e.appendWritten(room[:0], item)
-	return hashOf(b), b, err
+// Hash returns the hash that AppendUpdate and AppendNew write: where a document has it, the update would change nothing but the status. Room is
+// memory to work in, which is returned, too.
+func (e *Encoder) Hash(room []byte, r *parse.Result) (int64, []byte, error) {
+	b, hash, err := e.appendHashed(room[:0], r)
+	return hash, b, err
 }
 
-// appendWritten appends what an update writes over what is there, without the hash and the end of the object. It returns where the fields end that
-// every document gets.
-func (e *Encoder) appendWritten(b []byte, item upload.Item) ([]byte, int, error) {
-	r, start := item.Result, len(b)
+// appendHashed begins an object with what a reading knows and the hash of that.
+func (e *Encoder) appendHashed(b []byte, r *parse.Result) ([]byte, int64, error) {
+	start := len(b)
 	b, err := e.appendShared(b, r)
 	if err != nil {
 		return nil, 0, err
 	}
-	end := len(b)
-	b[start] = '{' // in place of the comma before the first field
-	if !r.Valid() || item.Delivered || slices.Contains(r.Checked, parse.InJUnit) {
-		b = appendStatus(b, r)
-	}
-	return b, end, nil
+	b[start] = '{'                              // in place of the comma before the first field
+	hash := int64(xxhash.Sum64(b[start:]) >> 1) // not negative
+	return strconv.AppendInt(append(b, `,"`+Hash+`":`...), hash, 10), hash, nil
 }
 
-// hashOf is not negative.
-func hashOf(written []byte) int64 { return int64(xxhash.Sum64(written) >> 1) }
-
-func appendHash(b []byte, hash int64) []byte {
-	return strconv.AppendInt(append(b, `,"`+Hash+`":`...), hash, 10)
+// WritesStatus reports whether an update writes the status over what is there.
+func WritesStatus(item upload.Item) bool {
+	return !item.Result.Valid() || item.Delivered || slices.Contains(item.Result.Checked, parse.InJUnit)
 }
 
 // AppendWhole appends a document with its _id. A time of making that nothing tells is left to the store, so that the document is the same
@@ -480,13 +472,16 @@ func appendStatus(b []byte, r *parse.Result) []byte {
 	b = append(b, `,"b_is_valid":`...)
 	b = strconv.AppendBool(b, r.Valid())
 	b = append(b, `,"s_failure_reasons":"`...)
-	for i, reason := range r.Reasons {
-		if i > 0 {
-			b = append(b, ' ')
-		}
-		b = append(b, reason.Code...)
+	return append(append(b, Reasons(r)...), '"')
+}
+
+// Reasons are the codes of why a Result is not valid, as the field has them.
+func Reasons(r *parse.Result) string {
+	var codes []string
+	for _, reason := range r.Reasons {
+		codes = append(codes, string(reason.Code))
 	}
-	return append(b, '"')
+	return strings.Join(codes, " ")
 }
 
 // appendOnce appends status and what a document is made with. Without a known time, now counts if it may.

@@ -232,7 +232,9 @@ type action struct {
 }
 
 var (
-	create = action{`{"create":{"_id":"`, (*document.Encoder).AppendNew}
+	create = action{`{"create":{"_id":"`, func(e *document.Encoder, b []byte, item upload.Item) ([]byte, error) {
+		return e.AppendNew(b, item.Result)
+	}}
 	update = action{`{"update":{"_id":"`, (*document.Encoder).AppendUpdate}
 )
 

@@ -635,6 +635,12 @@ func TestRepeat(t *testing.T) {
 	items[0].Result.Fail(parse.JUnitFailure, "the test failed")
 	check("one failed", parse.Stored, true, 1)
 	check("one failed, again", parse.Present, false, 1)
+	passed := storetest.Result(0)
+	passed.Metrics.Set("seq_throughput", parse.Value{Value: 77})
+	passed.Checked = []parse.Context{parse.InJUnit}
+	items[0].Result = passed
+	check("one passed after all", parse.Stored, true, 1)
+	check("one passed, again", parse.Present, false, 1)
 
 	// What this outbox has delivered is owed once more for a reason, as that the document is not what it was.
 	ask(t, "POST", strings.Replace(document, "/_doc/", "/_update/", 1), `{"doc":{"d_seq_throughput":1.0}}`, nil)

@@ -59,7 +59,7 @@ func (s *Store) spared(ctx context.Context, items []upload.Item) []bool {
 	if !s.maySearch(ctx) {
 		return nil
 	}
-	const none = -1
+	const none = -1 // is no hash
 	hashes, asked := make([]int64, len(items)), make([]int64, 0, len(items))
 	var room []byte
 	for i, item := range items {
@@ -67,7 +67,7 @@ func (s *Store) spared(ctx context.Context, items []upload.Item) []bool {
 		if item.Delivered {
 			continue
 		}
-		hash, text, err := s.encoder.Hash(room, item)
+		hash, text, err := s.encoder.Hash(room, item.Result)
 		if err != nil {
 			continue // it is told of when it is to be sent
 		}
@@ -84,19 +84,29 @@ func (s *Store) spared(ctx context.Context, items []upload.Item) []bool {
 	s.repeat.asked(len(there), len(asked))
 	spared := make([]bool, len(items))
 	for i, hash := range hashes {
-		spared[i] = there[hash]
+		has, ok := there[hash]
+		r := items[i].Result
+		spared[i] = ok && (!document.WritesStatus(items[i]) || has == status{r.Valid(), document.Reasons(r)})
 	}
 	return spared
 }
 
-// find returns which of the hashes documents of the index have. They are listed and not counted, since a document may be there twice: an alias may
-// lead to two indexes.
-func (s *Store) find(ctx context.Context, hashes []int64) (there map[int64]bool, ok bool) {
+// status is what a document says of a Result's.
+type status struct {
+	valid   bool
+	reasons string
+}
+
+// find returns which of the hashes documents of the index have, and these documents' status. They are listed and not counted, since a document may be
+// there twice: an alias may lead to two indexes. Such ones are left out.
+func (s *Store) find(ctx context.Context, hashes []int64) (there map[int64]status, ok bool) {
 	var reply struct {
 		Hits struct {
 			Hits []struct {
 				Fields struct {
-					Hash []int64 `json:"l_document_hash"`
+					Hash    []int64  `json:"l_document_hash"`
+					Valid   []bool   `json:"b_is_valid"`
+					Reasons []string `json:"s_failure_reasons"`
 				} `json:"fields"`
 			} `json:"hits"`
 		} `json:"hits"`
@@ -104,13 +114,22 @@ func (s *Store) find(ctx context.Context, hashes []int64) (there map[int64]bool,
 	// The primary shards know of each write first.
 	_, failed := s.ask(ctx, http.MethodPost, "/"+s.index+"/_search?preference=_primary&filter_path=hits.hits.fields", map[string]any{
 		"query": map[string]any{"terms": map[string]any{document.Hash: hashes}}, "size": len(hashes), "track_total_hits": false,
-		"sort": []string{"_doc"}, "_source": false, "stored_fields": "_none_", "docvalue_fields": []string{document.Hash},
+		"sort": []string{"_doc"}, "_source": false, "stored_fields": "_none_", "docvalue_fields": []string{document.Hash, "b_is_valid", "s_failure_reasons"},
 	}, &reply)
-	there = make(map[int64]bool, len(reply.Hits.Hits))
+	there = make(map[int64]status, len(reply.Hits.Hits))
+	var twice []int64
 	for _, hit := range reply.Hits.Hits {
-		for _, hash := range hit.Fields.Hash {
-			there[hash] = true
+		f := hit.Fields
+		if len(f.Hash) != 1 || len(f.Valid) != 1 || len(f.Reasons) != 1 {
+			continue
 		}
+		if _, known := there[f.Hash[0]]; known {
+			twice = append(twice, f.Hash[0])
+		}
+		there[f.Hash[0]] = status{f.Valid[0], f.Reasons[0]}
+	}
+	for _, hash := range twice {
+		delete(there, hash)
 	}
 	return there, failed == nil
 }
