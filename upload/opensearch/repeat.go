@@ -2,7 +2,6 @@ package opensearch
 
 import (
 	"context"
-	"encoding/json"
 	"net/http"
 	"sync"
 
@@ -78,7 +77,7 @@ func (s *Store) spared(ctx context.Context, items []upload.Item) []bool {
 	}
 	there, ok := s.find(ctx, asked)
 	if !ok {
-		s.turn(mute)
+		s.repeat.turn(mute)
 		return nil
 	}
 	s.repeat.asked(len(there), len(asked))
@@ -152,18 +151,17 @@ func (s *Store) maySearch(ctx context.Context) bool {
 			Failed int `json:"failed"`
 		} `json:"_shards"`
 	}
-	_, text, failed := s.do(ctx, http.MethodPost, "/"+s.index+"/_refresh", "", nil)
-	if failed != nil || json.Unmarshal(text, &reply) != nil || reply.Shards.Failed > 0 {
-		s.turn(mute)
+	if _, failed := s.ask(ctx, http.MethodPost, "/"+s.index+"/_refresh", nil, &reply); failed != nil || reply.Shards.Failed > 0 {
+		r.turn(mute)
 		return false
 	}
-	s.turn(fresh)
+	r.turn(fresh)
 	return true
 }
 
 // turn notes what searches are good for.
-func (s *Store) turn(state searchState) {
-	s.repeat.mutex.Lock()
-	defer s.repeat.mutex.Unlock()
-	s.repeat.search = state
+func (r *repeat) turn(state searchState) {
+	r.mutex.Lock()
+	defer r.mutex.Unlock()
+	r.search = state
 }
