@@ -23,8 +23,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/klauspost/compress/gzip"
@@ -189,36 +191,41 @@ func (s blockLayer) NextBlock() ([]byte, error) {
 	return block, nil
 }
 
+// buffers are those through which decoders read: these ask for little at a time.
+var buffers = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, 128<<10) }}
+
 // open opens a layer; total counts what all layers have unpacked.
 func open(r io.Reader, k Kind, l Limits, total *int64) (*layer, error) {
-	packed := &counter{Reader: r}
-	s := &layer{kind: k, packed: packed, limits: l, total: total, close: func() {}}
+	if !k.Compressed() {
+		return nil, fmt.Errorf("%q is no format of compressed files", k)
+	}
+	s := &layer{kind: k, packed: &counter{Reader: r}, ahead: buffers.Get().(*bufio.Reader), limits: l, total: total}
+	s.ahead.Reset(s.packed)
 	var err error
 	switch k {
 	case Gzip:
-		s.text, err = gzip.NewReader(packed)
+		s.text, err = gzip.NewReader(s.ahead)
 	case Zstd:
 		var d *zstd.Decoder
-		d, err = zstd.NewReader(packed, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(uint64(l.Window)))
+		d, err = zstd.NewReader(s.ahead, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(uint64(l.Window)))
 		if err == nil {
 			p := newPuller(d)
-			s.text, s.close = p, func() {
+			s.text, s.stop = p, func() {
 				p.stop()
 				d.Close()
 			}
 		}
 	case XZ:
-		ahead := bufio.NewReaderSize(packed, xzHeader)
-		if err = checkXZ(ahead, l.Window); err == nil {
-			s.text, err = xz.NewReader(ahead)
+		if err = checkXZ(s.ahead, l.Window); err == nil {
+			s.text, err = xz.NewReader(s.ahead)
 		}
 	case Bzip2:
-		s.text = bzip2.NewReader(packed)
-	default:
-		return nil, fmt.Errorf("%q is no format of compressed files", k)
+		s.text = bzip2.NewReader(s.ahead)
 	}
 	if err != nil {
-		return nil, s.describe(err)
+		err = s.describe(err)
+		s.Close()
+		return nil, err
 	}
 	return s, nil
 }
@@ -240,10 +247,11 @@ type layer struct {
 	kind   Kind
 	text   io.Reader
 	packed *counter
+	ahead  *bufio.Reader // reads packed for the decoder; nil in a zip, whose library counts, and behind Close
 	limits Limits
 	n      int64
 	total  *int64
-	close  func()
+	stop   func() // ends the decoder; nil where none needs it
 	err    error
 }
 
@@ -262,7 +270,7 @@ func (s *layer) count(n int, err error) error {
 	switch {
 	case err != nil && !errors.Is(err, io.EOF):
 		s.err = s.describe(err)
-	case s.n > ratioFrom && s.n/int64(s.limits.Ratio) > s.packed.n:
+	case s.n > ratioFrom && s.n/int64(s.limits.Ratio) > s.taken():
 		s.err = &limitError{fmt.Sprintf("unpacks to more than %d times its size, as a bomb does: raise --max-ratio to read it", s.limits.Ratio)}
 	case *s.total > s.limits.Unpacked:
 		s.err = &limitError{fmt.Sprintf("unpacks to more than %d bytes: raise --max-unpacked to read it", s.limits.Unpacked)}
@@ -272,8 +280,24 @@ func (s *layer) count(n int, err error) error {
 	return s.err
 }
 
+// taken returns how much of the packed stream the decoder has taken.
+func (s *layer) taken() int64 {
+	if s.ahead == nil {
+		return s.packed.n
+	}
+	return s.packed.n - int64(s.ahead.Buffered())
+}
+
 func (s *layer) Close() error {
-	s.close()
+	if s.ahead == nil {
+		return nil
+	}
+	if s.stop != nil {
+		s.stop()
+	}
+	s.ahead.Reset(nil)
+	buffers.Put(s.ahead)
+	s.ahead, s.err = nil, os.ErrClosed
 	return nil
 }
 
