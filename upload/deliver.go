@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -26,8 +25,8 @@ type Order struct {
 // Outbox keeps what is owed to targets. Several goroutines may use it.
 type Outbox interface {
 	// Owed returns at most n Items that a target is owed, in an order of its own, behind a given one. Without rows the Results have no Rows.
-	// Used are Items of an earlier call that nobody needs any more: the new ones may be made in their memory.
-	Owed(ctx context.Context, target, behind string, n int, rows bool, used []Item) ([]Item, error)
+	// With a maker the Items have what it makes of them in place of Results, each of which is only there until then.
+	Owed(ctx context.Context, target, behind string, n int, rows bool, maker func(Item) any) ([]Item, error)
 	// Settle notes what a store answered, all or nothing.
 	Settle(ctx context.Context, target string, receipts []Receipt) error
 }
@@ -64,6 +63,13 @@ type Rowless interface {
 	Rowless()
 }
 
+// Maker is a Store that makes of a Result what it sends as soon as the Result is read, whose memory is the next one's then: to keep thousands of
+// Results until they are sent, and to come back to them, takes longer than to make it.
+type Maker interface {
+	// Maker returns a function that makes an Item's Made. It is called for one Item at a time, and keeps nothing of its Result.
+	Maker() func(Item) any
+}
+
 // Deliver sends a store all that a target is owed, tells of each Result what became of it, in the outbox's order, and counts. What
 // the store does not take by the deadline stays owed. The error is one of ctx or of the outbox.
 func Deliver(ctx context.Context, box Outbox, target string, store Store, policy Policy, tell func(parse.Delivery)) (parse.Tally, error) {
@@ -72,21 +78,24 @@ func Deliver(ctx context.Context, box Outbox, target string, store Store, policy
 	if c, ok := store.(Concurrent); ok {
 		batches = c.Batches()
 	}
+	var maker func(Item) any
+	if m, ok := store.(Maker); ok {
+		maker = m.Maker()
+	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	d := delivery{box: box, target: target, store: store, rows: !rowless, policy: policy, tell: tell, cancel: cancel,
+	d := delivery{box: box, target: target, store: store, rows: !rowless, maker: maker, policy: policy, tell: tell, cancel: cancel,
 		notes: make(chan note, batches), waiting: map[int][]parse.Delivery{}}
 	var working, noting sync.WaitGroup
 	noting.Go(func() { d.keepReceipts(ctx) })
 	for range batches {
 		working.Go(func() {
-			var items []Item
 			for {
-				var err error
-				if items, err = d.next(ctx, items); err != nil {
+				more, err := d.next(ctx)
+				if err != nil {
 					cancel(err) // the first error is the one that the others come from
 				}
-				if len(items) == 0 || err != nil {
+				if !more || err != nil {
 					return
 				}
 			}
@@ -104,6 +113,7 @@ type delivery struct {
 	target string
 	store  Store
 	rows   bool // the store wants them
+	maker  func(Item) any
 	policy Policy
 	cancel context.CancelCauseFunc
 
@@ -138,31 +148,31 @@ type note struct {
 	last     bool // nothing of the batch comes behind it
 }
 
-// next reads one batch and sends it. It returns its Items, none where nothing is left, which nobody needs any more.
-func (d *delivery) next(ctx context.Context, used []Item) ([]Item, error) {
+// next reads one batch and sends it. It is false where nothing is left.
+func (d *delivery) next(ctx context.Context) (bool, error) {
 	d.reading.Lock()
-	items, err := d.box.Owed(ctx, d.target, d.behind, d.policy.Batch, d.rows, used)
+	items, err := d.box.Owed(ctx, d.target, d.behind, d.policy.Batch, d.rows, d.maker)
 	b := &batch{number: d.batches, outcomes: make([]parse.Delivery, len(items))}
 	if len(items) > 0 {
-		d.behind = items[len(items)-1].Result.ID
+		d.behind = items[len(items)-1].ID
 		d.batches++
 	}
 	d.reading.Unlock()
 	if err != nil || len(items) == 0 {
-		return nil, err
+		return false, err
 	}
 	var last note
 	if d.gaveUp.Load() {
 		// A store that took nothing of a batch will take nothing of the others now: they stay owed, without another wait.
 		for i, item := range items {
-			b.outcomes[i] = parse.Delivery{Target: d.target, ID: item.Result.ID, Outcome: parse.Owed, Reason: "not tried, since the target took nothing before"}
+			b.outcomes[i] = parse.Delivery{Target: d.target, ID: item.ID, Outcome: parse.Owed, Reason: "not tried, since the target took nothing before"}
 		}
 	} else {
 		last, err = d.deliver(ctx, b, items)
 	}
 	last.batch, last.last = b, true
 	d.notes <- last
-	return items, err
+	return true, err
 }
 
 // deliver sends one batch until every item has an answer or the time is over. It returns the note of the last try.
@@ -188,9 +198,7 @@ func (d *delivery) deliver(ctx context.Context, b *batch, items []Item) (note, e
 		pause := time.Duration(0)
 		tell := func(i int) {
 			answered.places = append(answered.places, places[i])
-			// The Result, which its ID may be a piece of, is needed no more while this waits.
-			id := strings.Clone(items[i].Result.ID)
-			answered.outcomes = append(answered.outcomes, parse.Delivery{Target: d.target, ID: id, Outcome: answers[i].Outcome, Reason: answers[i].Reason})
+			answered.outcomes = append(answered.outcomes, parse.Delivery{Target: d.target, ID: items[i].ID, Outcome: answers[i].Outcome, Reason: answers[i].Reason})
 		}
 		for i, a := range answers {
 			answered.receipts[i] = Receipt{items[i].State, a}

@@ -24,13 +24,14 @@ type box struct {
 func newBox(n int) *box {
 	b := &box{}
 	for i := range n {
-		b.items = append(b.items, upload.Item{Result: &parse.Result{ID: fmt.Sprintf("%04d", i)}, State: fmt.Sprintf("%04d", i)})
+		id := fmt.Sprintf("%04d", i)
+		b.items = append(b.items, upload.Item{ID: id, Result: &parse.Result{ID: id}, State: id})
 	}
 	return b
 }
 
-func (b *box) Owed(_ context.Context, _, behind string, n int, _ bool, _ []upload.Item) ([]upload.Item, error) {
-	at, _ := slices.BinarySearchFunc(b.items, behind+"\x00", func(i upload.Item, id string) int { return slices.Compare([]byte(i.Result.ID), []byte(id)) })
+func (b *box) Owed(_ context.Context, _, behind string, n int, _ bool, _ func(upload.Item) any) ([]upload.Item, error) {
+	at, _ := slices.BinarySearchFunc(b.items, behind+"\x00", func(i upload.Item, id string) int { return slices.Compare([]byte(i.ID), []byte(id)) })
 	return b.items[at:min(len(b.items), at+n)], nil
 }
 
@@ -56,12 +57,12 @@ func (*late) Close() error { return nil }
 
 func (l *late) Put(ctx context.Context, items []upload.Item) ([]upload.Answer, error) {
 	var first int
-	fmt.Sscan(items[0].Result.ID, &first)
+	fmt.Sscan(items[0].ID, &first)
 	time.Sleep(time.Duration(4-first/10%4) * time.Millisecond)
 	answers := make([]upload.Answer, len(items))
 	for i, item := range items {
 		answers[i].Outcome = parse.Stored
-		if _, again := l.asked.LoadOrStore(item.Result.ID, true); !again && i%3 == 0 {
+		if _, again := l.asked.LoadOrStore(item.ID, true); !again && i%3 == 0 {
 			answers[i] = upload.Answer{Outcome: parse.Owed, Reason: "busy"}
 		}
 	}
@@ -79,8 +80,8 @@ func TestDeliverTellsInOrder(t *testing.T) {
 		t.Errorf("%+v, %v, told %v", tally, err, told)
 	}
 	for _, i := range b.items {
-		if outcome, _ := b.settled.Load(i.Result.ID); outcome != parse.Stored {
-			t.Errorf("%s is told and its receipt is %v", i.Result.ID, outcome)
+		if outcome, _ := b.settled.Load(i.ID); outcome != parse.Stored {
+			t.Errorf("%s is told and its receipt is %v", i.ID, outcome)
 		}
 	}
 }

@@ -14,7 +14,11 @@ import (
 
 // Item is a Result on its way to a store.
 type Item struct {
+	// ID is the Result's identity.
+	ID string
+	// Result is nil where the store's Maker made Made of it.
 	Result *parse.Result
+	Made   any
 	// Delivered says that the store had an earlier state of the Result from this outbox, so that the status, which that state may
 	// have had otherwise, is known to be newer.
 	Delivered bool
@@ -38,8 +42,7 @@ type Answer struct {
 // Store takes batches of Results.
 type Store interface {
 	// Put makes one attempt to write items, and gives one Answer for each in their order. The error is only that of ctx: everything
-	// that a store or the way to it can do wrong is an Answer. When it has returned, nothing of the Results is used any more: others are
-	// made in their memory.
+	// that a store or the way to it can do wrong is an Answer.
 	Put(ctx context.Context, items []Item) ([]Answer, error)
 	Close() error
 }

@@ -360,50 +360,53 @@ func (e *Encoder) other(name string) *metric {
 	return m
 }
 
-// AppendUpdate appends the body of an update: {"doc":…,"upsert":…}. The first is written over what is there, the second makes the document where
-// there is none. An error names the field that no document can have.
-func (e *Encoder) AppendUpdate(b []byte, item upload.Item) ([]byte, error) {
-	b = append(b, `{"doc":`...)
-	start := len(b)
-	b, _, err := e.appendHashed(b, item.Result)
+// Made is a document that was made of an Item, in the pieces that bulk actions are made of.
+type Made struct {
+	ID string
+	// Hash is that of what a reading knows: where a document has it, an update would change nothing but the status.
+	Hash int64
+	// Valid and Reasons are the status. WritesStatus says that an update writes it over what is there.
+	Valid, WritesStatus bool
+	Reasons             string
+	// Err names the field that no document can have. There is nothing else then but the ID.
+	Err error
+
+	text           []byte // the document but for its last brace
+	shared, status int    // where the pieces of it end: what a reading knows with its hash, the status; behind them stands what is set once
+}
+
+// Make makes the document of an Item. It is appended to room, which is returned.
+func (e *Encoder) Make(room []byte, item upload.Item) (*Made, []byte) {
+	r := item.Result
+	m := &Made{ID: r.ID, Valid: r.Valid(), WritesStatus: WritesStatus(item), Reasons: Reasons(r)}
+	start := len(room)
+	text, err := e.appendShared(room, r)
 	if err != nil {
-		return nil, err
+		return &Made{ID: r.ID, Err: fmt.Errorf("document %s: %w", r.ID, err)}, room
 	}
-	end := len(b)
-	if WritesStatus(item) {
-		b = appendStatus(b, item.Result)
-	}
-	b = append(b, `},"upsert":`...)
-	b = append(b, b[start:end]...)
-	return append(e.appendOnce(b, item.Result, true), `}}`...), nil
+	text[start] = '{'                               // in place of the comma before the first field
+	m.Hash = int64(xxhash.Sum64(text[start:]) >> 1) // not negative
+	text = strconv.AppendInt(append(text, `,"`+Hash+`":`...), m.Hash, 10)
+	m.shared = len(text) - start
+	text = appendStatus(text, m.Valid, m.Reasons)
+	m.status = len(text) - start
+	text = e.appendOnce(text, r, true)
+	m.text = text[start:len(text):len(text)]
+	return m, text
 }
 
 // AppendNew appends the document that AppendUpdate makes where there is none.
-func (e *Encoder) AppendNew(b []byte, r *parse.Result) ([]byte, error) {
-	b, _, err := e.appendHashed(b, r)
-	if err != nil {
-		return nil, err
-	}
-	return append(e.appendOnce(b, r, true), '}'), nil
-}
+func (m *Made) AppendNew(b []byte) []byte { return append(append(b, m.text...), '}') }
 
-// Hash returns the hash that AppendUpdate and AppendNew write: where a document has it, the update would change nothing but the status. Room is
-// memory to work in, which is returned, too.
-func (e *Encoder) Hash(room []byte, r *parse.Result) (int64, []byte, error) {
-	b, hash, err := e.appendHashed(room[:0], r)
-	return hash, b, err
-}
-
-// appendHashed begins an object with what a reading knows and the hash of that.
-func (e *Encoder) appendHashed(b []byte, r *parse.Result) ([]byte, int64, error) {
-	start := len(b)
-	b, err := e.appendShared(b, r)
-	if err != nil {
-		return nil, 0, err
+// AppendUpdate appends the body of an update: {"doc":…,"upsert":…}. The first is written over what is there, the second makes the document where
+// there is none.
+func (m *Made) AppendUpdate(b []byte) []byte {
+	end := m.shared
+	if m.WritesStatus {
+		end = m.status
 	}
-	b[start] = '{'                              // in place of the comma before the first field
-	hash := int64(xxhash.Sum64(b[start:]) >> 1) // not negative
-	return strconv.AppendInt(append(b, `,"`+Hash+`":`...), hash, 10), hash, nil
+	b = append(append(append(b, `{"doc":`...), m.text[:end]...), `},"upsert":`...)
+	return append(m.AppendNew(b), '}')
 }
 
 // WritesStatus reports whether an update writes the status over what is there.
@@ -420,7 +423,7 @@ func (e *Encoder) AppendWhole(b []byte, r *parse.Result) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	b = e.appendOnce(b, r, false)
+	b = e.appendOnce(appendStatus(b, r.Valid(), Reasons(r)), r, false)
 	return append(b, '}'), nil
 }
 
@@ -468,11 +471,9 @@ func appendFields(b []byte, fields []field, r *parse.Result) []byte {
 	return b
 }
 
-func appendStatus(b []byte, r *parse.Result) []byte {
-	b = append(b, `,"b_is_valid":`...)
-	b = strconv.AppendBool(b, r.Valid())
-	b = append(b, `,"s_failure_reasons":"`...)
-	return append(append(b, Reasons(r)...), '"')
+func appendStatus(b []byte, valid bool, reasons string) []byte {
+	b = strconv.AppendBool(append(b, `,"b_is_valid":`...), valid)
+	return append(append(append(b, `,"s_failure_reasons":"`...), reasons...), '"')
 }
 
 // Reasons are the codes of why a Result is not valid, as the field has them.
@@ -484,9 +485,8 @@ func Reasons(r *parse.Result) string {
 	return strings.Join(codes, " ")
 }
 
-// appendOnce appends status and what a document is made with. Without a known time, now counts if it may.
+// appendOnce appends what a document is made with. Without a known time, now counts if it may.
 func (e *Encoder) appendOnce(b []byte, r *parse.Result, mayBeNow bool) []byte {
-	b = appendStatus(b, r)
 	b = appendFields(b, once, r)
 	created := r.EndedAt
 	if created.IsZero() {

@@ -23,10 +23,19 @@ func encoder() *document.Encoder {
 	return document.NewEncoder(parse.Metrics(), func() time.Time { return noon })
 }
 
+// update returns the body of an item's update.
+func update(e *document.Encoder, item upload.Item) ([]byte, error) {
+	made, _ := e.Make(nil, item)
+	if made.Err != nil {
+		return nil, made.Err
+	}
+	return made.AppendUpdate(nil), nil
+}
+
 // halves returns the two parts of an update.
 func halves(t *testing.T, item upload.Item) (doc, upsert map[string]any) {
 	t.Helper()
-	text, err := encoder().AppendUpdate(nil, item)
+	text, err := update(encoder(), item)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -132,7 +141,7 @@ func TestNumbers(t *testing.T) {
 		math.MaxFloat64: "1.7976931348623157e+308"} {
 		r := storetest.Result(1)
 		r.Metrics.Set("mean_ttft", parse.Value{Value: v})
-		text, err := encoder().AppendUpdate(nil, upload.Item{Result: r})
+		text, err := update(encoder(), upload.Item{Result: r})
 		if err != nil || !strings.Contains(string(text), `"d_mean_ttft":`+want+`,`) {
 			t.Errorf("%v: want %s in %s (%v)", v, want, text, err)
 		}
@@ -189,7 +198,7 @@ func TestRefused(t *testing.T) {
 	} {
 		r := storetest.Result(1)
 		r.Metrics.Set(metric, parse.Value{Value: c.value})
-		if _, err := e.AppendUpdate(nil, upload.Item{Result: r}); err == nil || !strings.Contains(err.Error(), c.want) {
+		if _, err := update(e, upload.Item{Result: r}); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: error %v, want %q", metric, err, c.want)
 		}
 	}
@@ -248,9 +257,11 @@ func FuzzDocument(f *testing.F) {
 
 func BenchmarkDocument(b *testing.B) {
 	e, item := encoder(), upload.Item{Result: storetest.Result(1)}
-	var text []byte
+	var room, text []byte
 	for b.Loop() {
-		text, _ = e.AppendUpdate(text[:0], item)
+		var made *document.Made
+		made, room = e.Make(room[:0], item)
+		text = made.AppendUpdate(text[:0])
 	}
 }
 
@@ -262,22 +273,28 @@ func TestNew(t *testing.T) {
 	seen := map[any]int{}
 	for i, item := range []upload.Item{{Result: plain}, {Result: failed}, {Result: checked}, {Result: plain, Delivered: true}, {Result: storetest.Result(2)}} {
 		doc, upsert := halves(t, item)
-		text, err := encoder().AppendNew([]byte("before"), item.Result)
-		if err != nil {
-			t.Fatal(err)
+		made, room := encoder().Make([]byte("before"), item)
+		behind, _ := encoder().Make(room, item)
+		var of map[string]any
+		for _, text := range [][]byte{made.AppendNew(nil), bytes.TrimPrefix(behind.AppendNew([]byte("before")), []byte("before"))} {
+			of = nil
+			if err := json.Unmarshal(text, &of); err != nil {
+				t.Fatalf("%v: %s", err, text)
+			}
+			if !reflect.DeepEqual(of, upsert) {
+				t.Errorf("item %d: made is\n%v\nand by an update\n%v", i, of, upsert)
+			}
 		}
-		var made map[string]any
-		if err := json.Unmarshal(bytes.TrimPrefix(text, []byte("before")), &made); err != nil {
-			t.Fatalf("%v: %s", err, text)
+		if a, b := made.AppendUpdate(nil), behind.AppendUpdate(nil); !bytes.Equal(a, b) {
+			t.Errorf("item %d: its update is\n%s\nand behind another one\n%s", i, a, b)
 		}
-		if !reflect.DeepEqual(made, upsert) {
-			t.Errorf("item %d: made is\n%v\nand by an update\n%v", i, made, upsert)
+		if made.Err != nil || doc[document.Hash] != float64(made.Hash) || of[document.Hash] != float64(behind.Hash) || made.Hash < 0 {
+			t.Errorf("item %d: hash %d, %v; %v and %v", i, made.Hash, made.Err, doc[document.Hash], of[document.Hash])
 		}
-		hash, _, err := encoder().Hash([]byte("room"), item.Result)
-		if err != nil || doc[document.Hash] != float64(hash) || upsert[document.Hash] != float64(hash) || hash < 0 {
-			t.Errorf("item %d: hash %d, %v; %v and %v", i, hash, err, doc[document.Hash], upsert[document.Hash])
+		if made.ID != item.Result.ID || made.Valid != of["b_is_valid"] || made.Reasons != of["s_failure_reasons"] {
+			t.Errorf("item %d: %+v", i, made)
 		}
-		seen[hash] = i
+		seen[made.Hash] = i
 	}
 	if len(seen) != 2 { // whatever the status
 		t.Errorf("%d hashes", len(seen))

@@ -97,13 +97,14 @@ func (w Words) Failed(err error) upload.Answer {
 func (w Words) Rejected(response *http.Response, text []byte, now time.Time, access Access) *upload.Answer {
 	code := response.StatusCode
 	page := isPage(response.Header, text)
+	if code < 300 && !page {
+		return nil
+	}
 	a := &upload.Answer{Outcome: parse.Owed, Reason: access.Hide(fmt.Sprintf("status %d: %s", code, summary(text, page)))}
 	mend := func(format string, args ...any) {
 		a.Mend, a.Reason = true, access.Hide(fmt.Sprintf("status %d: ", code)+fmt.Sprintf(format, args...))
 	}
 	switch {
-	case code < 300 && !page:
-		return nil
 	case code == http.StatusRequestTimeout, code == http.StatusTooManyRequests, code >= 500:
 		a.RetryAfter = retryAfter(response.Header, now)
 	case code == http.StatusUnauthorized, code == http.StatusForbidden, code == http.StatusProxyAuthRequired:

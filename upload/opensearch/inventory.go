@@ -95,16 +95,46 @@ func (s *Store) Held(ctx context.Context, yield func(upload.Held) error) error {
 // Batches is how many batches are worth sending at once: while one is read and the receipts of others are written, further ones are on their way.
 func (s *Store) Batches() int { return 5 }
 
+// Maker makes documents.
+func (s *Store) Maker() func(upload.Item) any {
+	const many, usual = 256 << 10, 8 << 10
+	var room []byte // of many documents together: a place in memory for each would take its time
+	return func(item upload.Item) any {
+		if cap(room)-len(room) < usual {
+			room = make([]byte, 0, many)
+		}
+		var made *document.Made
+		made, room = s.encoder.Make(room, item)
+		return made
+	}
+}
+
+// made returns an item's document.
+func (s *Store) made(item upload.Item) *document.Made {
+	if made, ok := item.Made.(*document.Made); ok {
+		return made
+	}
+	made, _ := s.encoder.Make(nil, item)
+	return made
+}
+
 // Rowless says that documents have nothing of a Result's Rows.
 func (s *Store) Rowless() {}
 
 // Preview returns the body of the update that would be sent; its upsert is what a new document is made of.
-func (s *Store) Preview(item upload.Item) ([]byte, error) { return s.encoder.AppendUpdate(nil, item) }
+func (s *Store) Preview(item upload.Item) ([]byte, error) {
+	made := s.made(item)
+	if made.Err != nil {
+		return nil, made.Err
+	}
+	return made.AppendUpdate(nil), nil
+}
 
 var (
 	_ upload.Store      = (*Store)(nil)
 	_ upload.Inventory  = (*Store)(nil)
 	_ upload.Previewer  = (*Store)(nil)
 	_ upload.Concurrent = (*Store)(nil)
+	_ upload.Maker      = (*Store)(nil)
 	_ upload.Rowless    = (*Store)(nil)
 )

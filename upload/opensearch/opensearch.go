@@ -47,8 +47,8 @@ import (
 )
 
 const (
-	// maxBody bounds the body of one bulk request, before compression. The first is small, so that a way of 1 KB/s is found out in time.
-	maxBody, firstBody, leastBody = 5 << 20, 16 << 10, 4 << 10
+	// maxBody bounds the body of one bulk request, before compression. The first is small, so that a way of a few KB/s is found out in time.
+	maxBody, firstBody, leastBody = 5 << 20, 64 << 10, 4 << 10
 	// connections is how many bulk requests are on their way at once.
 	connections = 4
 )
@@ -197,7 +197,11 @@ func (s *Store) Put(ctx context.Context, items []upload.Item) ([]upload.Answer, 
 	}
 	// What is new is made, which is half of an update. What turns out to be there is updated in its turn.
 	isNew := !s.repeat.isLikely()
-	spared := s.spared(ctx, items)
+	documents := make([]*document.Made, len(items))
+	for i, item := range items {
+		documents[i] = s.made(item)
+	}
+	spared := s.spared(ctx, items, documents)
 	var made, updated []int
 	for i, item := range items {
 		switch {
@@ -210,13 +214,13 @@ func (s *Store) Put(ctx context.Context, items []upload.Item) ([]upload.Answer, 
 		}
 	}
 	var broken atomic.Pointer[upload.Answer]
-	s.sendAll(ctx, create, items, made, answers, &broken)
+	s.sendAll(ctx, create, documents, made, answers, &broken)
 	for _, i := range made {
 		if answers[i].Outcome == exists {
 			updated = append(updated, i)
 		}
 	}
-	s.sendAll(ctx, update, items, updated, answers, &broken)
+	s.sendAll(ctx, update, documents, updated, answers, &broken)
 	for _, i := range updated {
 		if answers[i].Outcome == exists {
 			answers[i] = upload.Answer{Outcome: parse.Owed, Reason: "the server answers an update as if it had been asked to make the document"}
@@ -228,22 +232,20 @@ func (s *Store) Put(ctx context.Context, items []upload.Item) ([]upload.Answer, 
 // action is what a bulk request does with a document.
 type action struct {
 	line   string // its first line, up to the identity
-	append func(*document.Encoder, []byte, upload.Item) ([]byte, error)
+	append func(*document.Made, []byte) []byte
 }
 
 var (
-	create = action{`{"create":{"_id":"`, func(e *document.Encoder, b []byte, item upload.Item) ([]byte, error) {
-		return e.AppendNew(b, item.Result)
-	}}
-	update = action{`{"update":{"_id":"`, (*document.Encoder).AppendUpdate}
+	create = action{`{"create":{"_id":"`, (*document.Made).AppendNew}
+	update = action{`{"update":{"_id":"`, (*document.Made).AppendUpdate}
 )
 
 // exists is the answer to an item that was to be made and is there already. It never leaves the package.
 const exists parse.Outcome = "exists"
 
-// sendAll sends some of the items in bodies and fills in their answers. Where nothing of a body is taken, broken gets the answer, and what was not sent
+// sendAll sends some of the documents in bodies and fills in their answers. Where nothing of a body is taken, broken gets the answer, and what was not sent
 // gets it too.
-func (s *Store) sendAll(ctx context.Context, do action, items []upload.Item, which []int, answers []upload.Answer, broken *atomic.Pointer[upload.Answer]) {
+func (s *Store) sendAll(ctx context.Context, do action, documents []*document.Made, which []int, answers []upload.Answer, broken *atomic.Pointer[upload.Answer]) {
 	var sending sync.WaitGroup
 	var b *body
 	send := func() {
@@ -264,15 +266,15 @@ func (s *Store) sendAll(ctx context.Context, do action, items []upload.Item, whi
 			answers[i] = *failed
 			continue
 		}
+		if err := documents[i].Err; err != nil {
+			answers[i] = upload.Answer{Outcome: parse.Refused, Reason: err.Error()}
+			continue
+		}
 		if b == nil {
 			b = <-s.bodies
 		}
 		before := len(b.text)
-		text, err := s.appendItem(b.text, do, items[i])
-		if err != nil {
-			answers[i] = upload.Answer{Outcome: parse.Refused, Reason: err.Error()}
-			continue
-		}
+		text := do.appendTo(b.text, documents[i])
 		if before > 0 && len(text) > s.pace.now() {
 			// It begins the next body.
 			mine := slices.Clone(text[before:])
@@ -283,24 +285,14 @@ func (s *Store) sendAll(ctx context.Context, do action, items []upload.Item, whi
 		}
 		b.text, b.ends, b.items = text, append(b.ends, len(text)), append(b.items, i)
 	}
-	if b != nil && len(b.items) == 0 {
-		s.bodies <- b
-		b = nil
-	}
 	send()
 	sending.Wait()
 }
 
-// appendItem appends an item's two lines of a bulk body.
-func (s *Store) appendItem(b []byte, do action, item upload.Item) ([]byte, error) {
-	b = append(b, do.line...)
-	b = append(b, item.Result.ID...)
-	b = append(b, "\"}}\n"...)
-	b, err := do.append(s.encoder, b, item)
-	if err != nil {
-		return nil, fmt.Errorf("document %s: %w", item.Result.ID, err)
-	}
-	return append(b, '\n'), nil
+// appendTo appends a document's two lines to a bulk body.
+func (a action) appendTo(b []byte, made *document.Made) []byte {
+	b = append(append(append(b, a.line...), made.ID...), "\"}}\n"...)
+	return append(a.append(made, b), '\n')
 }
 
 // part is some of a body's items. The ends count from the beginning of the body.

@@ -54,23 +54,16 @@ func (r *repeat) isLikely() bool {
 // this outbox is sent in any case: it is owed once more for a reason.
 //
 // No answer is no failure: what is not known to be there is sent.
-func (s *Store) spared(ctx context.Context, items []upload.Item) []bool {
+func (s *Store) spared(ctx context.Context, items []upload.Item, documents []*document.Made) []bool {
 	if !s.maySearch(ctx) {
 		return nil
 	}
-	const none = -1 // is no hash
-	hashes, asked := make([]int64, len(items)), make([]int64, 0, len(items))
-	var room []byte
-	for i, item := range items {
-		hashes[i] = none
-		if item.Delivered {
-			continue
+	mayBe := func(i int) bool { return !items[i].Delivered && documents[i].Err == nil }
+	asked := make([]int64, 0, len(items))
+	for i, made := range documents {
+		if mayBe(i) {
+			asked = append(asked, made.Hash)
 		}
-		hash, text, err := s.encoder.Hash(room, item.Result)
-		if err != nil {
-			continue // it is told of when it is to be sent
-		}
-		hashes[i], asked, room = hash, append(asked, hash), text
 	}
 	if len(asked) == 0 {
 		return nil
@@ -82,10 +75,9 @@ func (s *Store) spared(ctx context.Context, items []upload.Item) []bool {
 	}
 	s.repeat.asked(len(there), len(asked))
 	spared := make([]bool, len(items))
-	for i, hash := range hashes {
-		has, ok := there[hash]
-		r := items[i].Result
-		spared[i] = ok && (!document.WritesStatus(items[i]) || has == status{r.Valid(), document.Reasons(r)})
+	for i, made := range documents {
+		has, ok := there[made.Hash]
+		spared[i] = ok && mayBe(i) && (!made.WritesStatus || has == status{made.Valid, made.Reasons})
 	}
 	return spared
 }

@@ -77,8 +77,8 @@ func (db *DB) outbox(ctx context.Context, f func(*sql.Tx) error) error {
 }
 
 // Owed returns at most n Items that a target is owed, in the order in which they came, behind a given one. Without rows the Results have no Rows.
-// Used are Items of an earlier call that nobody needs any more: the new ones are made in their memory.
-func (db *DB) Owed(ctx context.Context, target, behind string, n int, withRows bool, used []upload.Item) ([]upload.Item, error) {
+// With a maker the Items have what it makes of them in place of Results, each of which is made in the memory of the one before.
+func (db *DB) Owed(ctx context.Context, target, behind string, n int, withRows bool, maker func(upload.Item) any) ([]upload.Item, error) {
 	wanted := "''"
 	if withRows {
 		wanted = "r.rows"
@@ -91,16 +91,12 @@ func (db *DB) Owed(ctx context.Context, target, behind string, n int, withRows b
 		return nil, fmt.Errorf("outbox of %s: %w", db.path, advise(err))
 	}
 	defer rows.Close()
-	items := slices.Grow(used[:0], n)
+	var items []upload.Item
 	var decoder decoder
 	for rows.Next() {
 		var s state
 		var document, itsRows string
 		var item upload.Item
-		decoder.room = nil
-		if len(items) < len(used) {
-			decoder.room = used[len(items)].Result
-		}
 		if err := rows.Scan(&s.number, &s.revision, &item.Delivered, &document, &itsRows); err != nil {
 			return nil, fmt.Errorf("outbox of %s: %w", db.path, advise(err))
 		}
@@ -108,6 +104,11 @@ func (db *DB) Owed(ctx context.Context, target, behind string, n int, withRows b
 		item.Result, err = decoder.whole(document, itsRows)
 		if err != nil {
 			return nil, fmt.Errorf("outbox of %s: %w", db.path, advise(err))
+		}
+		item.ID = strings.Clone(item.Result.ID) // it is a piece of the document
+		if maker != nil {
+			item.Made = maker(item)
+			decoder.room, item.Result = item.Result, nil
 		}
 		items = append(items, item)
 	}

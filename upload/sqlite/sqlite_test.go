@@ -3,6 +3,7 @@ package sqlite_test
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
@@ -619,8 +620,8 @@ func TestSettleOneByOne(t *testing.T) {
 	}
 }
 
-// Items that are made in the memory of others are what they are without it.
-func TestOwedInUsedMemory(t *testing.T) {
+// A maker sees each Result as it is without one, though one is made in the memory of the other.
+func TestOwedToMaker(t *testing.T) {
 	ctx := context.Background()
 	db := open(t, filepath.Join(t.TempDir(), "x.db"))
 	for n := range 12 {
@@ -636,22 +637,31 @@ func TestOwedInUsedMemory(t *testing.T) {
 		commit(t, db, r)
 		owe(t, db, "t", upload.Order{ID: r.ID})
 	}
+	asJSON := func(item upload.Item) any {
+		text, err := json.Marshal(item.Result)
+		if err != nil {
+			t.Error(err)
+		}
+		return string(text)
+	}
 	for _, rows := range []bool{false, true} {
 		want, err := db.Owed(ctx, "t", "", 100, rows, nil)
 		if err != nil || len(want) != 12 {
 			t.Fatalf("%d owed, %v", len(want), err)
 		}
-		var used []upload.Item
+		for i := range want {
+			want[i].Made, want[i].Result = asJSON(want[i]), nil
+		}
 		behind := ""
-		for _, n := range []int{3, 5, 2, 1, 4} { // more and fewer than before
-			got, err := db.Owed(ctx, "t", behind, n, rows, used)
+		for _, n := range []int{3, 5, 2, 1, 4} { // the last finds fewer
+			got, err := db.Owed(ctx, "t", behind, n, rows, asJSON)
 			if err != nil || len(got) == 0 {
 				t.Fatalf("%d owed, %v", len(got), err)
 			}
 			if !reflect.DeepEqual(got, want[:len(got)]) {
 				t.Errorf("got %+v\nwant %+v", got, want[:len(got)])
 			}
-			want, used, behind = want[len(got):], got, got[len(got)-1].Result.ID
+			want, behind = want[len(got):], got[len(got)-1].ID
 		}
 		if len(want) > 0 {
 			t.Errorf("%d were not read", len(want))
