@@ -64,7 +64,7 @@ type Rowless interface {
 }
 
 // Maker is a Store that makes of a Result what it sends as soon as the Result is read, whose memory is the next one's then: to keep thousands of
-// Results until they are sent, and to come back to them, takes longer than to make it.
+// Results until they are sent, and to come back to them, takes longer than to make it. Results are read, and made something of, one at a time.
 type Maker interface {
 	// Maker returns a function that makes an Item's Made. It is called for one Item at a time, and keeps nothing of its Result.
 	Maker() func(Item) any
@@ -85,7 +85,7 @@ func Deliver(ctx context.Context, box Outbox, target string, store Store, policy
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	d := delivery{box: box, target: target, store: store, rows: !rowless, maker: maker, policy: policy, tell: tell, cancel: cancel,
-		notes: make(chan note, batches), waiting: map[int][]parse.Delivery{}}
+		allRead: make(chan struct{}), notes: make(chan note, batches), waiting: map[int][]parse.Delivery{}}
 	var working, noting sync.WaitGroup
 	noting.Go(func() { d.keepReceipts(ctx) })
 	for range batches {
@@ -117,9 +117,11 @@ type delivery struct {
 	policy Policy
 	cancel context.CancelCauseFunc
 
-	reading sync.Mutex
-	behind  string // the last Result that was read from the outbox
-	batches int    // how many batches were read
+	reading  sync.Mutex
+	behind   string // the last Result that was read from the outbox
+	batches  int    // how many batches were read
+	lastRead sync.Once
+	allRead  chan struct{} // closed when nothing is left to be read
 
 	gaveUp atomic.Bool
 
@@ -150,12 +152,19 @@ type note struct {
 
 // next reads one batch and sends it. It is false where nothing is left.
 func (d *delivery) next(ctx context.Context) (bool, error) {
+	maker := d.maker
+	if d.gaveUp.Load() {
+		maker = func(Item) any { return nil } // nothing is sent
+	}
 	d.reading.Lock()
-	items, err := d.box.Owed(ctx, d.target, d.behind, d.policy.Batch, d.rows, d.maker)
+	items, err := d.box.Owed(ctx, d.target, d.behind, d.policy.Batch, d.rows, maker)
 	b := &batch{number: d.batches, outcomes: make([]parse.Delivery, len(items))}
 	if len(items) > 0 {
 		d.behind = items[len(items)-1].ID
 		d.batches++
+	}
+	if len(items) < d.policy.Batch {
+		d.lastRead.Do(func() { close(d.allRead) })
 	}
 	d.reading.Unlock()
 	if err != nil || len(items) == 0 {
@@ -242,7 +251,8 @@ func (d *delivery) deliver(ctx context.Context, b *batch, items []Item) (note, e
 }
 
 // keepReceipts writes receipts and tells what became of each batch once they are written, in the order of the batches. Each transaction of an
-// outbox has its price, while the batches go on: so it waits a little for the answers to several.
+// outbox has its price, while the batches go on: so it waits a little for the answers to several. For those to the last batches it does not, or the command
+// would wait for it in the end.
 func (d *delivery) keepReceipts(ctx context.Context) {
 	const little, several = 500 * time.Millisecond, 8
 	// What was answered is noted, though the command is to end.
@@ -259,6 +269,8 @@ func (d *delivery) keepReceipts(ctx context.Context) {
 				}
 				group = append(group, n)
 			case <-over:
+				break waiting
+			case <-d.allRead:
 				break waiting
 			}
 		}

@@ -30,9 +30,13 @@ func newBox(n int) *box {
 	return b
 }
 
-func (b *box) Owed(_ context.Context, _, behind string, n int, _ bool, _ func(upload.Item) any) ([]upload.Item, error) {
+func (b *box) Owed(_ context.Context, _, behind string, n int, _ bool, maker func(upload.Item) any) ([]upload.Item, error) {
 	at, _ := slices.BinarySearchFunc(b.items, behind+"\x00", func(i upload.Item, id string) int { return slices.Compare([]byte(i.ID), []byte(id)) })
-	return b.items[at:min(len(b.items), at+n)], nil
+	items := slices.Clone(b.items[at:min(len(b.items), at+n)])
+	for i := range items {
+		items[i].Made, items[i].Result = maker(items[i]), nil
+	}
+	return items, nil
 }
 
 func (b *box) Settle(_ context.Context, _ string, receipts []upload.Receipt) error {
@@ -53,6 +57,11 @@ type late struct {
 }
 
 func (*late) Batches() int { return 4 }
+
+func (*late) Maker() func(upload.Item) any {
+	return func(item upload.Item) any { return "made of " + item.Result.ID }
+}
+
 func (*late) Close() error { return nil }
 
 func (l *late) Put(ctx context.Context, items []upload.Item) ([]upload.Answer, error) {
@@ -62,6 +71,9 @@ func (l *late) Put(ctx context.Context, items []upload.Item) ([]upload.Answer, e
 	answers := make([]upload.Answer, len(items))
 	for i, item := range items {
 		answers[i].Outcome = parse.Stored
+		if item.Made != "made of "+item.ID || item.Result != nil {
+			answers[i] = upload.Answer{Outcome: parse.Refused, Reason: fmt.Sprintf("%+v", item)}
+		}
 		if _, again := l.asked.LoadOrStore(item.ID, true); !again && i%3 == 0 {
 			answers[i] = upload.Answer{Outcome: parse.Owed, Reason: "busy"}
 		}

@@ -14,7 +14,7 @@ import (
 
 // Item is a Result on its way to a store.
 type Item struct {
-	// ID is the Result's identity.
+	// ID is the Result's identity, as the outbox gives it; stores do not need it.
 	ID string
 	// Result is nil where the store's Maker made Made of it.
 	Result *parse.Result

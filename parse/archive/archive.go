@@ -191,14 +191,11 @@ func (s blockLayer) NextBlock() ([]byte, error) {
 	return block, nil
 }
 
-// buffers are those through which decoders read: these ask for little at a time.
-var buffers = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, 128<<10) }}
+// buffers are those through which decoders read: most ask for little at a time.
+var buffers = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, 32<<10) }}
 
 // open opens a layer; total counts what all layers have unpacked.
 func open(r io.Reader, k Kind, l Limits, total *int64) (*layer, error) {
-	if !k.Compressed() {
-		return nil, fmt.Errorf("%q is no format of compressed files", k)
-	}
 	s := &layer{kind: k, packed: &counter{Reader: r}, ahead: buffers.Get().(*bufio.Reader), limits: l, total: total}
 	s.ahead.Reset(s.packed)
 	var err error
@@ -221,6 +218,9 @@ func open(r io.Reader, k Kind, l Limits, total *int64) (*layer, error) {
 		}
 	case Bzip2:
 		s.text = bzip2.NewReader(s.ahead)
+	default:
+		s.Close()
+		return nil, fmt.Errorf("%q is no format of compressed files", k)
 	}
 	if err != nil {
 		err = s.describe(err)
@@ -247,7 +247,7 @@ type layer struct {
 	kind   Kind
 	text   io.Reader
 	packed *counter
-	ahead  *bufio.Reader // reads packed for the decoder; nil in a zip, whose library counts, and behind Close
+	ahead  *bufio.Reader // reads packed for the decoder; nil in a zip, whose library counts, and after Close
 	limits Limits
 	n      int64
 	total  *int64

@@ -230,6 +230,48 @@ func TestRatio(t *testing.T) {
 	}
 }
 
+// What was read ahead of a bomb counts for nothing.
+func TestRatioBeforeMore(t *testing.T) {
+	more := make([]byte, 100<<10)
+	r := rand.New(rand.NewPCG(1, 1))
+	for i := range more {
+		more[i] = byte(r.Uint32())
+	}
+	var b bytes.Buffer
+	w := must(zstd.NewWriter(&b))
+	must(io.CopyN(w, zero{}, 80<<20))
+	must(w.Write(more))
+	w.Close()
+	s := must(archive.Open(&b, archive.Zstd, archive.Limits{Ratio: 1000}))
+	defer s.Close()
+	if n, err := io.Copy(io.Discard, s); err == nil || n > 70<<20 || !strings.Contains(err.Error(), "--max-ratio") {
+		t.Errorf("%d bytes, %v", n, err)
+	}
+}
+
+func TestOpenUnknown(t *testing.T) {
+	if _, err := archive.Open(strings.NewReader("text"), "lzma", archive.Limits{}); err == nil {
+		t.Error("a format that is not known is opened")
+	}
+}
+
+// A closed stream gives no text, and closing it again does nothing.
+func TestClosed(t *testing.T) {
+	var b bytes.Buffer
+	w := must(zstd.NewWriter(&b))
+	must(io.CopyN(w, zero{}, 1<<20))
+	w.Close()
+	s := must(archive.Open(&b, archive.Zstd, archive.Limits{}))
+	for range 2 {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	if n, err := s.Read(make([]byte, 10)); n != 0 || err == nil {
+		t.Errorf("%d bytes, %v", n, err)
+	}
+}
+
 // A stream gives the same text and the same error whether it is read, taken in blocks, or both in turns; it can be left anywhere.
 func TestBlocks(t *testing.T) {
 	text := make([]byte, 3<<20)

@@ -6,6 +6,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"reflect"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -25,7 +26,7 @@ func encoder() *document.Encoder {
 
 // update returns the body of an item's update.
 func update(e *document.Encoder, item upload.Item) ([]byte, error) {
-	made, _ := e.Make(nil, item)
+	made := e.Maker().Make(item)
 	if made.Err != nil {
 		return nil, made.Err
 	}
@@ -257,11 +258,9 @@ func FuzzDocument(f *testing.F) {
 
 func BenchmarkDocument(b *testing.B) {
 	e, item := encoder(), upload.Item{Result: storetest.Result(1)}
-	var room, text []byte
-	for b.Loop() {
-		var made *document.Made
-		made, room = e.Make(room[:0], item)
-		text = made.AppendUpdate(text[:0])
+	var text []byte
+	for maker := e.Maker(); b.Loop(); {
+		text = maker.Make(item).AppendUpdate(text[:0])
 	}
 }
 
@@ -273,30 +272,82 @@ func TestNew(t *testing.T) {
 	seen := map[any]int{}
 	for i, item := range []upload.Item{{Result: plain}, {Result: failed}, {Result: checked}, {Result: plain, Delivered: true}, {Result: storetest.Result(2)}} {
 		doc, upsert := halves(t, item)
-		made, room := encoder().Make([]byte("before"), item)
-		behind, _ := encoder().Make(room, item)
-		var of map[string]any
-		for _, text := range [][]byte{made.AppendNew(nil), bytes.TrimPrefix(behind.AppendNew([]byte("before")), []byte("before"))} {
-			of = nil
-			if err := json.Unmarshal(text, &of); err != nil {
-				t.Fatalf("%v: %s", err, text)
-			}
-			if !reflect.DeepEqual(of, upsert) {
-				t.Errorf("item %d: made is\n%v\nand by an update\n%v", i, of, upsert)
-			}
+		made := encoder().Maker().Make(item)
+		var whole map[string]any
+		if err := json.Unmarshal(made.AppendNew(nil), &whole); err != nil {
+			t.Fatal(err)
 		}
-		if a, b := made.AppendUpdate(nil), behind.AppendUpdate(nil); !bytes.Equal(a, b) {
-			t.Errorf("item %d: its update is\n%s\nand behind another one\n%s", i, a, b)
+		if !reflect.DeepEqual(whole, upsert) {
+			t.Errorf("item %d: made is\n%v\nand by an update\n%v", i, whole, upsert)
 		}
-		if made.Err != nil || doc[document.Hash] != float64(made.Hash) || of[document.Hash] != float64(behind.Hash) || made.Hash < 0 {
-			t.Errorf("item %d: hash %d, %v; %v and %v", i, made.Hash, made.Err, doc[document.Hash], of[document.Hash])
+		if made.Err != nil || doc[document.Hash] != float64(made.Hash) || whole[document.Hash] != float64(made.Hash) || made.Hash < 0 {
+			t.Errorf("item %d: hash %d, %v; %v and %v", i, made.Hash, made.Err, doc[document.Hash], whole[document.Hash])
 		}
-		if made.ID != item.Result.ID || made.Valid != of["b_is_valid"] || made.Reasons != of["s_failure_reasons"] {
+		if made.ID != item.Result.ID || made.Valid != whole["b_is_valid"] || made.Reasons != whole["s_failure_reasons"] {
 			t.Errorf("item %d: %+v", i, made)
 		}
 		seen[made.Hash] = i
 	}
 	if len(seen) != 2 { // whatever the status
 		t.Errorf("%d hashes", len(seen))
+	}
+}
+
+// The date has milliseconds, whatever the time's zone and places.
+func TestTimestamp(t *testing.T) {
+	for _, ended := range []time.Time{noon.Add(7 * time.Millisecond), noon.Add(89_999_999), noon.Add(999 * time.Millisecond).In(time.FixedZone("", -5*3600)), time.UnixMilli(1)} {
+		r := storetest.Result(1)
+		r.EndedAt = ended
+		_, upsert := halves(t, upload.Item{Result: r})
+		if want := ended.UTC().Format("2006-01-02T15:04:05.000Z"); upsert["@timestamp"] != want {
+			t.Errorf("%v is written as %v, want %s", ended, upsert["@timestamp"], want)
+		}
+	}
+}
+
+// Documents that one Maker makes are those that each would be by itself, whatever their sizes and what cannot be made between them. They take little more
+// memory than their text.
+func TestMaker(t *testing.T) {
+	var items []upload.Item
+	for i, notes := range []int{0, 3 << 10, 100 << 10, 12 << 10, 0, 300 << 10, 5 << 10} {
+		for n := range 40 {
+			r := storetest.Result(40*i + n)
+			r.Job.Notes = strings.Repeat("n", notes)
+			switch n % 10 {
+			case 3:
+				r.Metrics.Set("total_requests", parse.Value{Value: 1.5, Text: "1.5"}) // no document has that
+			case 7:
+				r.Fail(parse.JUnitFailure, "failed")
+			}
+			items = append(items, upload.Item{ID: r.ID, Result: r, Delivered: n%4 == 0})
+		}
+	}
+	e := encoder()
+	e.Maker().Make(items[0])
+	var before, behind runtime.MemStats
+	runtime.ReadMemStats(&before)
+	var all []*document.Made
+	maker := e.Maker()
+	for _, item := range items {
+		all = append(all, maker.Make(item))
+	}
+	runtime.ReadMemStats(&behind)
+	size := 0
+	for i, made := range all {
+		alone := e.Maker().Make(items[i])
+		if (made.Err != nil) != (i%10 == 3) || (alone.Err != nil) != (made.Err != nil) {
+			t.Fatalf("document %d: %v and %v", i, made.Err, alone.Err)
+		}
+		if made.Err != nil {
+			continue
+		}
+		text := made.AppendUpdate(nil)
+		if size += len(made.AppendNew(nil)); !bytes.Equal(text, alone.AppendUpdate(nil)) || !bytes.Equal(made.AppendNew(nil), alone.AppendNew(nil)) {
+			t.Errorf("document %d is %.100s…, and by itself %.100s…", i, text, alone.AppendUpdate(nil))
+		}
+	}
+	const room = 2 << 20 // for the largest one while it is made, and what is left of chunks
+	if took := behind.TotalAlloc - before.TotalAlloc; took > uint64(size+size/2+room) {
+		t.Errorf("%d bytes of documents took %d", size, took)
 	}
 }

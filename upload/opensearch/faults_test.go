@@ -31,7 +31,7 @@ import (
 
 // seen is a store whose answers a test looks at, and meddles with what happens meanwhile.
 type seen struct {
-	upload.Store
+	*opensearch.Store
 	mutex sync.Mutex
 	puts  int
 	// before is called before each Put with its number, from 1; after with its answers.
@@ -246,6 +246,7 @@ func TestBrokenWay(t *testing.T) {
 				if time.Now().After(ready) {
 					t.Fatalf("before anything broke: %+v", answer)
 				}
+				time.Sleep(50 * time.Millisecond)
 			}
 			way.Add(t, c.kind, c.stream, c.attributes)
 			var why strings.Builder

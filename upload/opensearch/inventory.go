@@ -97,16 +97,8 @@ func (s *Store) Batches() int { return 5 }
 
 // Maker makes documents.
 func (s *Store) Maker() func(upload.Item) any {
-	const many, usual = 256 << 10, 8 << 10
-	var room []byte // of many documents together: a place in memory for each would take its time
-	return func(item upload.Item) any {
-		if cap(room)-len(room) < usual {
-			room = make([]byte, 0, many)
-		}
-		var made *document.Made
-		made, room = s.encoder.Make(room, item)
-		return made
-	}
+	maker := s.encoder.Maker()
+	return func(item upload.Item) any { return maker.Make(item) }
 }
 
 // made returns an item's document.
@@ -114,8 +106,7 @@ func (s *Store) made(item upload.Item) *document.Made {
 	if made, ok := item.Made.(*document.Made); ok {
 		return made
 	}
-	made, _ := s.encoder.Make(nil, item)
-	return made
+	return s.encoder.Maker().Make(item)
 }
 
 // Rowless says that documents have nothing of a Result's Rows.

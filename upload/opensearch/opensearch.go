@@ -47,8 +47,9 @@ import (
 )
 
 const (
-	// maxBody bounds the body of one bulk request, before compression. The first is small, so that a way of a few KB/s is found out in time.
-	maxBody, firstBody, leastBody = 5 << 20, 64 << 10, 4 << 10
+	// maxBody bounds the body of one bulk request, before compression. The first ones are small, so that a way of 1 KB/s is found out before the time for
+	// an answer is over; on this machine there is none.
+	maxBody, firstBody, firstHere, leastBody = 5 << 20, 16 << 10, 64 << 10, 4 << 10
 	// connections is how many bulk requests are on their way at once.
 	connections = 4
 )
@@ -125,7 +126,11 @@ func New(c Config) (*Store, error) {
 	for range connections {
 		s.bodies <- &body{}
 	}
-	s.compress.Store(c.Compress || slices.ContainsFunc(c.Addresses, func(a string) bool { return !endpoint.Loopback(a) }))
+	far := slices.ContainsFunc(c.Addresses, func(a string) bool { return !endpoint.Loopback(a) })
+	if !far {
+		s.pace.size = firstHere
+	}
+	s.compress.Store(c.Compress || far)
 	return s, nil
 }
 
@@ -202,20 +207,20 @@ func (s *Store) Put(ctx context.Context, items []upload.Item) ([]upload.Answer, 
 		documents[i] = s.made(item)
 	}
 	spared := s.spared(ctx, items, documents)
-	var made, updated []int
+	var created, updated []int
 	for i, item := range items {
 		switch {
 		case spared != nil && spared[i]:
 			answers[i].Outcome = parse.Present
 		case isNew && !item.Delivered:
-			made = append(made, i)
+			created = append(created, i)
 		default:
 			updated = append(updated, i)
 		}
 	}
 	var broken atomic.Pointer[upload.Answer]
-	s.sendAll(ctx, create, documents, made, answers, &broken)
-	for _, i := range made {
+	s.sendAll(ctx, create, documents, created, answers, &broken)
+	for _, i := range created {
 		if answers[i].Outcome == exists {
 			updated = append(updated, i)
 		}
@@ -267,7 +272,7 @@ func (s *Store) sendAll(ctx context.Context, do action, documents []*document.Ma
 			continue
 		}
 		if err := documents[i].Err; err != nil {
-			answers[i] = upload.Answer{Outcome: parse.Refused, Reason: err.Error()}
+			answers[i] = upload.Answer{Outcome: parse.Refused, Reason: fmt.Sprintf("document %s: %v", documents[i].ID, err)}
 			continue
 		}
 		if b == nil {

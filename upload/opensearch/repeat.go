@@ -58,10 +58,10 @@ func (s *Store) spared(ctx context.Context, items []upload.Item, documents []*do
 	if !s.maySearch(ctx) {
 		return nil
 	}
-	mayBe := func(i int) bool { return !items[i].Delivered && documents[i].Err == nil }
+	askable := func(i int) bool { return !items[i].Delivered && documents[i].Err == nil }
 	asked := make([]int64, 0, len(items))
 	for i, made := range documents {
-		if mayBe(i) {
+		if askable(i) {
 			asked = append(asked, made.Hash)
 		}
 	}
@@ -77,7 +77,7 @@ func (s *Store) spared(ctx context.Context, items []upload.Item, documents []*do
 	spared := make([]bool, len(items))
 	for i, made := range documents {
 		has, ok := there[made.Hash]
-		spared[i] = ok && mayBe(i) && (!made.WritesStatus || has == status{made.Valid, made.Reasons})
+		spared[i] = ok && askable(i) && (!made.WritesStatus || has == status{made.Valid, made.Reasons})
 	}
 	return spared
 }

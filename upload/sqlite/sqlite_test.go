@@ -3,7 +3,6 @@ package sqlite_test
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
@@ -637,24 +636,25 @@ func TestOwedToMaker(t *testing.T) {
 		commit(t, db, r)
 		owe(t, db, "t", upload.Order{ID: r.ID})
 	}
-	asJSON := func(item upload.Item) any {
-		text, err := json.Marshal(item.Result)
-		if err != nil {
-			t.Error(err)
-		}
-		return string(text)
-	}
 	for _, rows := range []bool{false, true} {
 		want, err := db.Owed(ctx, "t", "", 100, rows, nil)
 		if err != nil || len(want) != 12 {
 			t.Fatalf("%d owed, %v", len(want), err)
 		}
+		whole := map[string]*parse.Result{}
 		for i := range want {
-			want[i].Made, want[i].Result = asJSON(want[i]), nil
+			whole[want[i].ID] = want[i].Result
+			want[i].Made, want[i].Result = want[i].ID, nil
+		}
+		compare := func(item upload.Item) any {
+			if got, want := *item.Result, *whole[item.ID]; !reflect.DeepEqual(got, want) {
+				t.Errorf("got %+v\nwant %+v", got, want)
+			}
+			return item.ID
 		}
 		behind := ""
 		for _, n := range []int{3, 5, 2, 1, 4} { // the last finds fewer
-			got, err := db.Owed(ctx, "t", behind, n, rows, asJSON)
+			got, err := db.Owed(ctx, "t", behind, n, rows, compare)
 			if err != nil || len(got) == 0 {
 				t.Fatalf("%d owed, %v", len(got), err)
 			}
