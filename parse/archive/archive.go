@@ -219,12 +219,12 @@ func open(r io.Reader, k Kind, l Limits, total *int64) (*layer, error) {
 	case Bzip2:
 		s.text = bzip2.NewReader(s.ahead)
 	default:
-		s.Close()
+		s.close()
 		return nil, fmt.Errorf("%q is no format of compressed files", k)
 	}
 	if err != nil {
 		err = s.describe(err)
-		s.Close()
+		s.close()
 		return nil, err
 	}
 	return s, nil
@@ -288,9 +288,10 @@ func (s *layer) taken() int64 {
 	return s.packed.n - int64(s.ahead.Buffered())
 }
 
-func (s *layer) Close() error {
+// close ends the decoder. Nothing can be read afterwards.
+func (s *layer) close() {
 	if s.ahead == nil {
-		return nil
+		return
 	}
 	if s.stop != nil {
 		s.stop()
@@ -298,6 +299,10 @@ func (s *layer) Close() error {
 	s.ahead.Reset(nil)
 	buffers.Put(s.ahead)
 	s.ahead, s.err = nil, os.ErrClosed
+}
+
+func (s *layer) Close() error {
+	s.close()
 	return nil
 }
 

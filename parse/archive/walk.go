@@ -101,7 +101,7 @@ func (w *walker) descend(at item, r io.Reader, depth int) error {
 			w.fault(at, err)
 			return nil
 		}
-		defer s.Close()
+		defer s.close()
 		at.unpacked, at.size = true, -1
 		return w.descend(at, s, depth+1)
 	case kind == Tar:
