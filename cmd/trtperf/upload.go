@@ -377,4 +377,4 @@ const defaultDeadline = 30 * time.Second
 const uploadSoftLimit = 64 << 20
 
 // deliverySoftLimit is softLimit while upload delivers, when batches of Results are on their way besides.
-const deliverySoftLimit = 88 << 20
+const deliverySoftLimit = 76 << 20
