@@ -23,10 +23,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/klauspost/compress/gzip"
@@ -191,41 +189,36 @@ func (s blockLayer) NextBlock() ([]byte, error) {
 	return block, nil
 }
 
-// buffers are those through which decoders read: most ask for little at a time.
-var buffers = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, 32<<10) }}
-
 // open opens a layer; total counts what all layers have unpacked.
 func open(r io.Reader, k Kind, l Limits, total *int64) (*layer, error) {
-	s := &layer{kind: k, packed: &counter{Reader: r}, ahead: buffers.Get().(*bufio.Reader), limits: l, total: total}
-	s.ahead.Reset(s.packed)
+	packed := &counter{Reader: r}
+	s := &layer{kind: k, packed: packed, limits: l, total: total, close: func() {}}
 	var err error
 	switch k {
 	case Gzip:
-		s.text, err = gzip.NewReader(s.ahead)
+		s.text, err = gzip.NewReader(packed)
 	case Zstd:
 		var d *zstd.Decoder
-		d, err = zstd.NewReader(s.ahead, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(uint64(l.Window)))
+		d, err = zstd.NewReader(packed, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(uint64(l.Window)))
 		if err == nil {
 			p := newPuller(d)
-			s.text, s.stop = p, func() {
+			s.text, s.close = p, func() {
 				p.stop()
 				d.Close()
 			}
 		}
 	case XZ:
-		if err = checkXZ(s.ahead, l.Window); err == nil {
-			s.text, err = xz.NewReader(s.ahead)
+		ahead := bufio.NewReaderSize(packed, xzHeader)
+		if err = checkXZ(ahead, l.Window); err == nil {
+			s.text, err = xz.NewReader(ahead)
 		}
 	case Bzip2:
-		s.text = bzip2.NewReader(s.ahead)
+		s.text = bzip2.NewReader(packed)
 	default:
-		s.close()
 		return nil, fmt.Errorf("%q is no format of compressed files", k)
 	}
 	if err != nil {
-		err = s.describe(err)
-		s.close()
-		return nil, err
+		return nil, s.describe(err)
 	}
 	return s, nil
 }
@@ -247,11 +240,10 @@ type layer struct {
 	kind   Kind
 	text   io.Reader
 	packed *counter
-	ahead  *bufio.Reader // reads packed for the decoder; nil in a zip, whose library counts, and after Close
 	limits Limits
 	n      int64
 	total  *int64
-	stop   func() // ends the decoder; nil where none needs it
+	close  func()
 	err    error
 }
 
@@ -270,7 +262,7 @@ func (s *layer) count(n int, err error) error {
 	switch {
 	case err != nil && !errors.Is(err, io.EOF):
 		s.err = s.describe(err)
-	case s.n > ratioFrom && s.n/int64(s.limits.Ratio) > s.taken():
+	case s.n > ratioFrom && s.n/int64(s.limits.Ratio) > s.packed.n:
 		s.err = &limitError{fmt.Sprintf("unpacks to more than %d times its size, as a bomb does: raise --max-ratio to read it", s.limits.Ratio)}
 	case *s.total > s.limits.Unpacked:
 		s.err = &limitError{fmt.Sprintf("unpacks to more than %d bytes: raise --max-unpacked to read it", s.limits.Unpacked)}
@@ -278,27 +270,6 @@ func (s *layer) count(n int, err error) error {
 		return err
 	}
 	return s.err
-}
-
-// taken returns how much of the packed stream the decoder has taken.
-func (s *layer) taken() int64 {
-	if s.ahead == nil {
-		return s.packed.n
-	}
-	return s.packed.n - int64(s.ahead.Buffered())
-}
-
-// close ends the decoder. Nothing can be read afterwards.
-func (s *layer) close() {
-	if s.ahead == nil {
-		return
-	}
-	if s.stop != nil {
-		s.stop()
-	}
-	s.ahead.Reset(nil)
-	buffers.Put(s.ahead)
-	s.ahead, s.err = nil, os.ErrClosed
 }
 
 func (s *layer) Close() error {

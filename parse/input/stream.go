@@ -28,8 +28,9 @@ type Stream struct {
 	close   []func() error
 }
 
-// peekers are the buffers through which files are looked into before they are read.
-var peekers = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, SniffLen) }}
+// peekers are the buffers through which files are looked into before they are read. They hold more than that takes, since decoders, which read through
+// them too, ask for little at a time.
+var peekers = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, 4*SniffLen) }}
 
 // Opener opens files.
 type Opener struct {
