@@ -85,7 +85,7 @@ func Deliver(ctx context.Context, box Outbox, target string, store Store, policy
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	d := delivery{box: box, target: target, store: store, rows: !rowless, maker: maker, policy: policy, tell: tell, cancel: cancel,
-		allRead: make(chan struct{}), notes: make(chan note, batches), waiting: map[int][]parse.Delivery{}}
+		notes: make(chan note, batches), waiting: map[int][]parse.Delivery{}}
 	var working, noting sync.WaitGroup
 	noting.Go(func() { d.keepReceipts(ctx) })
 	for range batches {
@@ -117,11 +117,9 @@ type delivery struct {
 	policy Policy
 	cancel context.CancelCauseFunc
 
-	reading  sync.Mutex
-	behind   string // the last Result that was read from the outbox
-	batches  int    // how many batches were read
-	lastRead sync.Once
-	allRead  chan struct{} // closed when nothing is left to be read
+	reading sync.Mutex
+	behind  string // the last Result that was read from the outbox
+	batches int    // how many batches were read
 
 	gaveUp atomic.Bool
 
@@ -162,9 +160,6 @@ func (d *delivery) next(ctx context.Context) (bool, error) {
 	if len(items) > 0 {
 		d.behind = items[len(items)-1].ID
 		d.batches++
-	}
-	if len(items) < d.policy.Batch {
-		d.lastRead.Do(func() { close(d.allRead) })
 	}
 	d.reading.Unlock()
 	if err != nil || len(items) == 0 {
@@ -251,8 +246,7 @@ func (d *delivery) deliver(ctx context.Context, b *batch, items []Item) (note, e
 }
 
 // keepReceipts writes receipts and tells what became of each batch once they are written, in the order of the batches. Each transaction of an
-// outbox has its price, while the batches go on: so it waits a little for the answers to several. For those to the last batches it does not, or the command
-// would wait for it in the end.
+// outbox has its price, while the batches go on: so it waits a little for the answers to several.
 func (d *delivery) keepReceipts(ctx context.Context) {
 	const little, several = 500 * time.Millisecond, 8
 	// What was answered is noted, though the command is to end.
@@ -269,8 +263,6 @@ func (d *delivery) keepReceipts(ctx context.Context) {
 				}
 				group = append(group, n)
 			case <-over:
-				break waiting
-			case <-d.allRead:
 				break waiting
 			}
 		}

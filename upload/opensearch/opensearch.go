@@ -112,10 +112,15 @@ func New(c Config) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
+	far := slices.ContainsFunc(c.Addresses, func(a string) bool { return !endpoint.Loopback(a) })
+	first := firstBody
+	if !far {
+		first = firstHere
+	}
 	s := &Store{
 		client: client, transport: transport, nodes: len(c.Addresses), index: "df-" + c.Project + "-trtperf",
 		encoder: document.NewEncoder(c.Table, c.Now), now: c.Now, note: c.Note, bodies: make(chan *body, connections),
-		pace: pace{size: firstBody, most: maxBody},
+		pace: pace{size: first, most: maxBody},
 	}
 	if s.now == nil {
 		s.now = time.Now
@@ -125,10 +130,6 @@ func New(c Config) (*Store, error) {
 	}
 	for range connections {
 		s.bodies <- &body{}
-	}
-	far := slices.ContainsFunc(c.Addresses, func(a string) bool { return !endpoint.Loopback(a) })
-	if !far {
-		s.pace.size = firstHere
 	}
 	s.compress.Store(c.Compress || far)
 	return s, nil

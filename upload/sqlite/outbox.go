@@ -91,7 +91,7 @@ func (db *DB) Owed(ctx context.Context, target, behind string, n int, withRows b
 		return nil, fmt.Errorf("outbox of %s: %w", db.path, advise(err))
 	}
 	defer rows.Close()
-	items := make([]upload.Item, 0, min(n, 1000))
+	items := make([]upload.Item, 0, n)
 	var decoder decoder
 	for rows.Next() {
 		var s state
